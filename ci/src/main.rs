@@ -1,0 +1,2 @@
+//! The one tool that pipelines call: `cargo ci <stage>`.
+fn main() {}

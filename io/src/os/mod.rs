@@ -1,0 +1,1 @@
+//! The machine: real files, sockets, clocks, threads and randomness. The only code that touches the outside.

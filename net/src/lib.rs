@@ -1,0 +1,1 @@
+//! Bytes between processes: the RESP connections of SierraDB.

@@ -1,0 +1,1 @@
+//! Rust client of SierraDB on the redis crate.

@@ -1,0 +1,1 @@
+//! Replication of SierraDB: placement and elections.

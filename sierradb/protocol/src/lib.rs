@@ -1,0 +1,1 @@
+//! The words of the wire: commands, arguments, replies and errors of SierraDB.

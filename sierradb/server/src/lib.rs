@@ -1,0 +1,1 @@
+//! The SierraDB server: Redis protocol on a durable event log.

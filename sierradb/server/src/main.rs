@@ -1,0 +1,2 @@
+//! The SierraDB server.
+fn main() {}

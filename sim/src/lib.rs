@@ -1,0 +1,1 @@
+//! Simulation of SierraDB: seeded faults, oracles, replay.
