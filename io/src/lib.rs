@@ -14,8 +14,8 @@ mod link;
 mod map;
 mod net;
 pub mod os;
-mod probe;
 mod prng;
+mod probe;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod task;
