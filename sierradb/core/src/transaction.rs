@@ -1,0 +1,234 @@
+//! What a caller wants to append: valid, or not made.
+
+use bytes::Bytes;
+use sierradb_protocol::{EventName, ExpectedVersion, PartitionId, PartitionSelector, StreamId};
+use uuid::Uuid;
+
+use crate::error::InvalidTransaction;
+use crate::limits::{EVENT_SIZE_OVERHEAD, MAX_EVENTS_PER_TRANSACTION, MAX_TIMESTAMP_NS};
+use crate::segment::extension::Extension;
+
+/// One event as an embedding program writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Any UUID, unique within the partition for ever. Appending the same ids again returns the first result.
+    pub event_id: Uuid,
+    /// The stream it belongs to.
+    pub stream_id: StreamId,
+    /// What version the stream must have, counting the earlier events of the same transaction.
+    pub stream_version: ExpectedVersion,
+    /// Type of the event, 1 to 255 bytes of UTF-8.
+    pub event_name: String,
+    /// Nanoseconds since 1970; kept as given, need not rise.
+    pub timestamp: u64,
+    /// Any bytes.
+    pub payload: Vec<u8>,
+    /// Any bytes.
+    pub metadata: Vec<u8>,
+}
+
+/// Where an event id comes from: only given ids can be retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdOrigin {
+    /// By the caller: a retry with the same id finds the first result.
+    Given,
+    /// Drawn for this very attempt: unused by construction, so no look-up is made.
+    Assigned,
+}
+
+/// One event as the server writes it: shared bytes instead of owned ones, and a timestamp that may be left open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventDraft {
+    /// Unique within the partition for ever.
+    pub event_id: Uuid,
+    /// Whether `event_id` may be known already.
+    pub id_origin: IdOrigin,
+    /// The stream it belongs to.
+    pub stream_id: StreamId,
+    /// What version the stream must have.
+    pub expected: ExpectedVersion,
+    /// Type of the event.
+    pub event_name: EventName,
+    /// Nanoseconds since 1970; `None` takes the time of the append.
+    pub timestamp_ns: Option<u64>,
+    /// Any bytes.
+    pub payload: Bytes,
+    /// Any bytes.
+    pub metadata: Bytes,
+    /// Encoded extensions (empty for none); see [`Extension`].
+    pub extensions: Bytes,
+}
+
+/// Events appended together, in order, to one partition: all or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transaction {
+    pub(crate) partition_key: Uuid,
+    pub(crate) partition: PartitionSelector,
+    pub(crate) events: Vec<EventDraft>,
+    pub(crate) size_bytes: u64,
+}
+
+impl Transaction {
+    /// A transaction on the partition that `partition_key` hashes to. `partition` repeats the choice, as an id, a
+    /// number or a UUID with the same hash; a number is checked when the partition count is known.
+    ///
+    /// # Errors
+    /// [`InvalidTransaction`]: no events or too many, an empty or overlong name, a time out of range, two equal
+    /// ids, or a selector that contradicts the key.
+    pub fn new(
+        partition_key: Uuid,
+        partition: impl Into<PartitionSelector>,
+        events: impl IntoIterator<Item = NewEvent>,
+    ) -> Result<Self, InvalidTransaction> {
+        let drafts = events.into_iter().map(EventDraft::try_from).collect::<Result<Vec<_>, _>>()?;
+        Self::from_drafts(partition_key, partition, drafts)
+    }
+
+    /// The same, from shared bytes.
+    ///
+    /// # Errors
+    /// As [`Transaction::new`].
+    pub fn from_drafts(
+        partition_key: Uuid,
+        partition: impl Into<PartitionSelector>,
+        events: Vec<EventDraft>,
+    ) -> Result<Self, InvalidTransaction> {
+        let partition = partition.into();
+        if let PartitionSelector::Key(other) = partition {
+            let (key, selector) = (
+                sierradb_protocol::id::uuid_to_partition_hash(partition_key),
+                sierradb_protocol::id::uuid_to_partition_hash(other),
+            );
+            if key != selector {
+                return Err(InvalidTransaction::SelectorMismatch { partition_key, selector: other });
+            }
+        }
+        if events.is_empty() {
+            return Err(InvalidTransaction::Empty);
+        }
+        if events.len() > MAX_EVENTS_PER_TRANSACTION {
+            return Err(InvalidTransaction::TooManyEvents { count: events.len() });
+        }
+        let mut size_bytes = 0u64;
+        for event in &events {
+            if let Some(at) = event.timestamp_ns.filter(|at| *at > MAX_TIMESTAMP_NS) {
+                return Err(InvalidTransaction::Timestamp { timestamp_ns: at });
+            }
+            for (field, len) in
+                [("payload", event.payload.len()), ("metadata", event.metadata.len())]
+            {
+                if u32::try_from(len).is_err() {
+                    return Err(InvalidTransaction::FieldTooLarge { field, len });
+                }
+            }
+            if u16::try_from(event.extensions.len()).is_err() {
+                return Err(InvalidTransaction::FieldTooLarge {
+                    field: "extensions",
+                    len: event.extensions.len(),
+                });
+            }
+            size_bytes = size_bytes.saturating_add(event.size_bytes());
+        }
+        if let Some(event_id) = first_repeated_id(&events) {
+            return Err(InvalidTransaction::RepeatedId { event_id });
+        }
+        Ok(Self { partition_key, partition, events, size_bytes })
+    }
+
+    /// Adds an optional field to event number `event`.
+    ///
+    /// # Errors
+    /// [`InvalidTransaction::NoSuchEvent`], or the extension is out of its limits.
+    pub fn with_extension(
+        mut self,
+        event: usize,
+        extension: &Extension,
+    ) -> Result<Self, InvalidTransaction> {
+        let count = self.events.len();
+        let draft =
+            self.events.get_mut(event).ok_or(InvalidTransaction::NoSuchEvent { event, count })?;
+        draft.extensions = crate::segment::extension::insert(&draft.extensions, extension)
+            .map_err(|source| InvalidTransaction::Extension { event, source })?;
+        Ok(self)
+    }
+
+    /// The key all events share.
+    pub fn partition_key(&self) -> Uuid {
+        self.partition_key
+    }
+
+    /// The events in order.
+    pub fn events(&self) -> &[EventDraft] {
+        &self.events
+    }
+
+    /// Size by the rule of the transaction limit: per event stream id, name, payload, metadata and 128 bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// The partition, once the count is known.
+    pub(crate) fn partition_id(
+        &self,
+        partition_count: u16,
+    ) -> Result<PartitionId, InvalidTransaction> {
+        let by_key = sierradb_protocol::id::partition_of(
+            sierradb_protocol::id::uuid_to_partition_hash(self.partition_key),
+            partition_count,
+        );
+        match self.partition {
+            PartitionSelector::Id(id) if id != by_key => Err(InvalidTransaction::WrongPartition {
+                partition_key: self.partition_key,
+                expected: by_key.0,
+                found: id.0,
+            }),
+            PartitionSelector::Id(_) | PartitionSelector::Key(_) => Ok(by_key),
+        }
+    }
+}
+
+impl EventDraft {
+    fn size_bytes(&self) -> u64 {
+        [
+            self.stream_id.as_bytes().len(),
+            self.event_name.as_bytes().len(),
+            self.payload.len(),
+            self.metadata.len(),
+        ]
+        .into_iter()
+        .map(|len| u64::try_from(len).unwrap_or(u64::MAX))
+        .fold(EVENT_SIZE_OVERHEAD, u64::saturating_add)
+    }
+}
+
+impl TryFrom<NewEvent> for EventDraft {
+    type Error = InvalidTransaction;
+
+    fn try_from(event: NewEvent) -> Result<Self, InvalidTransaction> {
+        let event_name = EventName::new(event.event_name.as_str())
+            .map_err(|source| InvalidTransaction::EventName { source })?;
+        Ok(Self {
+            event_id: event.event_id,
+            id_origin: IdOrigin::Given,
+            stream_id: event.stream_id,
+            expected: event.stream_version,
+            event_name,
+            timestamp_ns: Some(event.timestamp),
+            payload: Bytes::from(event.payload),
+            metadata: Bytes::from(event.metadata),
+            extensions: Bytes::new(),
+        })
+    }
+}
+
+fn first_repeated_id(events: &[EventDraft]) -> Option<Uuid> {
+    if events.len() < 2 {
+        return None;
+    }
+    let mut ids: Vec<Uuid> = events.iter().map(|event| event.event_id).collect();
+    ids.sort_unstable();
+    ids.windows(2).find_map(|pair| match pair {
+        [first, second] if first == second => Some(*first),
+        _ => None,
+    })
+}
