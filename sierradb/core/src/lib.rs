@@ -5,3 +5,9 @@
     expect(dead_code, reason = "the store is put together from these parts later")
 )]
 mod index;
+pub mod limits;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the log is read and written by parts that follow")
+)]
+mod segment;

@@ -1,0 +1,40 @@
+//! Named bounds of this crate. A bound that others must agree on lives here and nowhere else.
+
+/// Longest stream id in bytes; the shortest has 1.
+pub const MAX_STREAM_ID_LEN: usize = 255;
+
+/// Longest event name in bytes; an appended one has at least 1.
+pub const MAX_EVENT_NAME_LEN: usize = 255;
+
+/// Most events in one transaction.
+pub const MAX_EVENTS_PER_TRANSACTION: usize = 65_535;
+
+/// Longest extension area of one event in bytes.
+pub const MAX_EXTENSIONS_LEN: usize = 65_535;
+
+/// Most tags of one event.
+pub const MAX_TAGS: usize = 64;
+
+/// Longest tag, correlation, causation, subject id or idempotency key in bytes; the shortest has 1.
+pub const MAX_EXTENSION_TEXT_LEN: usize = 255;
+
+/// Largest transaction body unless configured otherwise; never above a quarter of a segment.
+pub const DEFAULT_MAX_TRANSACTION_BYTES: u64 = 16 << 20;
+
+/// Smallest size limit of a segment; only tests go below 128 KiB.
+pub const MIN_SEGMENT_SIZE_BYTES: u64 = 64 << 10;
+
+/// Size limit of a segment unless configured otherwise.
+pub const DEFAULT_SEGMENT_SIZE_BYTES: u64 = 256 << 20;
+
+/// Largest size limit of a segment.
+pub const MAX_SEGMENT_SIZE_BYTES: u64 = 10 << 30;
+
+/// Largest segment number: ten digits of a file name.
+pub const MAX_SEGMENT_NUMBER: u64 = 9_999_999_999;
+
+/// A batch of frames is closed once it holds this many bytes. Part of the format: recovery reasons with it.
+pub const MAX_BATCH_BYTES: u64 = 1 << 20;
+
+/// A batch of frames is closed once it holds this many frames. Part of the format: recovery reasons with it.
+pub const MAX_BATCH_FRAMES: u64 = 4096;

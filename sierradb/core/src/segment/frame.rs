@@ -1,0 +1,584 @@
+//! One log entry on disk: a header of 64 bytes, a body, 1 to 8 pad bytes.
+//!
+//! A [`LogEntry`] is what a leader chooses; [`encode`] adds what every node derives for itself from the place of
+//! the frame (index, term, the checksum of the frame before, file position), hence the same bytes everywhere.
+//! The header carries two checksums, so that with a good header and a bad body a node still knows which entry it
+//! had. `prev_crc` chains the headers: a stale frame left behind by an earlier log never fits in.
+//!
+//! | Off | Size | Field | | Off | Size | Field |
+//! |--:|--:|---|---|--:|--:|---|
+//! | 0 | 4 | magic `SFR1` | | 32 | 8 | commit hint |
+//! | 4 | 4 | CRC-32C of bytes 8..64 | | 40 | 8 | log index |
+//! | 8 | 4 | CRC-32C of the body before masking | | 48 | 8 | term, from 1 |
+//! | 12 | 4 | body length without pad | | 56 | 4 | 0, or body length before compression |
+//! | 16 | 4 | header CRC of the frame before | | 60 | 1 | codec, 0 |
+//! | 20 | 2 | partition | | 61 | 1 | mask: 0, 1..=7 or 255 |
+//! | 22 | 2 | event count | | 62 | 1 | kind |
+//! | 24 | 8 | first sequence | | 63 | 1 | frame version 1 |
+//!
+//! Little endian. Frames start at multiples of 8; the pad is zeros and, last, its own length. A log entry between
+//! nodes is a CRC-32C of its fields, the fields that the leader chose in table order, its kind, then the body.
+//!
+//! Invariant: no slice that a sector border cuts out of a written frame is all zero, unless its mask is 255.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::mask;
+
+/// Bytes of a frame header.
+pub(crate) const FRAME_HEADER_LEN: usize = 64;
+
+/// Frames start at multiples of this.
+pub(crate) const FRAME_ALIGN: u64 = 8;
+
+/// What a device writes whole or not at all, by file offset.
+pub(crate) const SECTOR: u64 = 512;
+
+/// First bytes of every frame.
+pub(crate) const FRAME_MAGIC: [u8; 4] = *b"SFR1";
+
+/// The only frame version so far.
+const FRAME_VERSION: u8 = 1;
+
+/// The only codec written so far: the body is not compressed.
+const CODEC_NONE: u8 = 0;
+
+/// Bytes before the body of a log entry between nodes.
+const ENTRY_FIELDS_LEN: usize = 38;
+
+/// Pads by their length less one.
+const PADS: [&[u8]; 8] = [
+    &[1],
+    &[0, 2],
+    &[0, 0, 3],
+    &[0, 0, 0, 4],
+    &[0, 0, 0, 0, 5],
+    &[0, 0, 0, 0, 0, 6],
+    &[0, 0, 0, 0, 0, 0, 7],
+    &[0, 0, 0, 0, 0, 0, 0, 8],
+];
+
+const _: () = assert!((FRAME_HEADER_LEN as u64).is_multiple_of(FRAME_ALIGN));
+const _: () = assert!(SECTOR.is_multiple_of(FRAME_ALIGN));
+const _: () = assert!(PADS.len() as u64 == FRAME_ALIGN);
+
+/// What a log entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum FrameKind {
+    /// Nothing; a new leader's first entry.
+    NoOp = 1,
+    /// Events of one partition.
+    Transaction = 2,
+    /// A change of the replica set.
+    Membership = 3,
+    /// A command of the meta group.
+    Control = 4,
+}
+
+impl FrameKind {
+    fn code(self) -> u8 {
+        match self {
+            Self::NoOp => 1,
+            Self::Transaction => 2,
+            Self::Membership => 3,
+            Self::Control => 4,
+        }
+    }
+
+    fn from_code(code: u8) -> Result<Self, FrameError> {
+        match code {
+            1 => Ok(Self::NoOp),
+            2 => Ok(Self::Transaction),
+            3 => Ok(Self::Membership),
+            4 => Ok(Self::Control),
+            found => Err(FrameError::Kind { found }),
+        }
+    }
+}
+
+/// Bytes that a body of `body_len` occupies as a frame.
+pub(crate) const fn frame_len(body_len: u32) -> u64 {
+    // Always at least one pad byte, so that the last byte of a frame is never zero. Widening, `const` has no `from`.
+    ((FRAME_HEADER_LEN as u64 + body_len as u64) / FRAME_ALIGN + 1) * FRAME_ALIGN
+}
+
+fn pad_for(body_len: usize) -> &'static [u8] {
+    // The header is a multiple of 8, so only the body decides.
+    PADS.get(7 - body_len % 8).copied().unwrap_or_default()
+}
+
+/// A log entry as its leader made it: equal on all nodes, without a place in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogEntry {
+    /// What it is.
+    pub(crate) kind: FrameKind,
+    /// How the whole body is compressed; always 0.
+    pub(crate) codec: u8,
+    /// Body length before compression; 0 without compression.
+    pub(crate) raw_len: u32,
+    /// Partition of a transaction, else 0.
+    pub(crate) partition: u16,
+    /// Events of a transaction, from 1; else 0.
+    pub(crate) event_count: u16,
+    /// Sequence of a transaction's first event, else 0.
+    pub(crate) first_sequence: u64,
+    /// Commit index its leader knew when it was made.
+    pub(crate) commit_hint: u64,
+    /// CRC-32C of `body`.
+    pub(crate) body_crc: u32,
+    /// Content, by kind.
+    pub(crate) body: Bytes,
+}
+
+impl LogEntry {
+    /// An entry with events; `body` as [`super::event_codec::encode_transaction`] makes it.
+    ///
+    /// # Panics
+    /// If `event_count` is 0 or the body has 4 GiB or more.
+    pub(crate) fn transaction(
+        partition: u16,
+        event_count: u16,
+        first_sequence: u64,
+        commit_hint: u64,
+        body: Bytes,
+    ) -> Self {
+        let mut entry = Self::bare(FrameKind::Transaction, commit_hint, body);
+        entry.partition = partition;
+        entry.event_count = event_count;
+        entry.first_sequence = first_sequence;
+        entry.assert_invariants();
+        entry
+    }
+
+    /// An entry without events.
+    ///
+    /// # Panics
+    /// If `kind` is a transaction or the body has 4 GiB or more.
+    pub(crate) fn without_events(kind: FrameKind, commit_hint: u64, body: Bytes) -> Self {
+        let entry = Self::bare(kind, commit_hint, body);
+        entry.assert_invariants();
+        entry
+    }
+
+    fn bare(kind: FrameKind, commit_hint: u64, body: Bytes) -> Self {
+        Self {
+            kind,
+            codec: CODEC_NONE,
+            raw_len: 0,
+            partition: 0,
+            event_count: 0,
+            first_sequence: 0,
+            commit_hint,
+            body_crc: crc32c::crc32c(&body),
+            body,
+        }
+    }
+
+    fn assert_invariants(&self) {
+        assert!(u32::try_from(self.body.len()).is_ok(), "body of {} bytes", self.body.len());
+        let fields = self.check_fields();
+        assert!(fields.is_ok(), "log entry breaks a rule: {fields:?}");
+    }
+
+    fn check_fields(&self) -> Result<(), FrameError> {
+        if self.codec != CODEC_NONE || self.raw_len != 0 {
+            return Err(FrameError::Codec { codec: self.codec, raw_len: self.raw_len });
+        }
+        let has_events = self.event_count > 0;
+        let has_place = self.partition > 0 || self.first_sequence > 0;
+        if has_events == (self.kind == FrameKind::Transaction) && (has_events || !has_place) {
+            return Ok(());
+        }
+        Err(FrameError::Events {
+            kind: self.kind,
+            partition: self.partition,
+            event_count: self.event_count,
+            first_sequence: self.first_sequence,
+        })
+    }
+
+    /// Length of the body in bytes.
+    pub(crate) fn body_len(&self) -> u32 {
+        u32::try_from(self.body.len()).expect("constructors refuse bodies of 4 GiB")
+    }
+
+    /// Bytes it occupies in a segment.
+    pub(crate) fn frame_len(&self) -> u64 {
+        frame_len(self.body_len())
+    }
+
+    /// For the way to other nodes.
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        let mut fields = BytesMut::with_capacity(ENTRY_FIELDS_LEN + self.body.len());
+        fields.put_u32_le(0);
+        fields.put_u32_le(self.body_crc);
+        fields.put_u32_le(self.body_len());
+        fields.put_u16_le(self.partition);
+        fields.put_u16_le(self.event_count);
+        fields.put_u64_le(self.first_sequence);
+        fields.put_u64_le(self.commit_hint);
+        fields.put_u32_le(self.raw_len);
+        fields.put_u8(self.codec);
+        fields.put_u8(self.kind.code());
+        let crc = crc32c::crc32c(fields.get(4..).unwrap_or_default());
+        fields.as_mut().put_u32_le(crc);
+        fields.put_slice(&self.body);
+        fields.freeze()
+    }
+
+    /// Reads what [`Self::to_bytes`] made; the body is a slice of `bytes`, not a copy.
+    ///
+    /// # Errors
+    /// [`FrameError`] if a checksum, a length or a rule does not hold.
+    pub(crate) fn from_bytes(mut bytes: Bytes) -> Result<Self, FrameError> {
+        if bytes.len() < ENTRY_FIELDS_LEN {
+            return Err(FrameError::short(ENTRY_FIELDS_LEN, bytes.len()));
+        }
+        let mut fields = bytes.split_to(ENTRY_FIELDS_LEN);
+        let (stored, actual) = (fields.get_u32_le(), crc32c::crc32c(&fields));
+        if stored != actual {
+            return Err(FrameError::HeaderChecksum { stored, actual });
+        }
+        let (body_crc, body_len) = (fields.get_u32_le(), fields.get_u32_le());
+        let (partition, event_count) = (fields.get_u16_le(), fields.get_u16_le());
+        let (first_sequence, commit_hint) = (fields.get_u64_le(), fields.get_u64_le());
+        let (raw_len, codec) = (fields.get_u32_le(), fields.get_u8());
+        let kind = FrameKind::from_code(fields.get_u8())?;
+        if usize::try_from(body_len).ok() != Some(bytes.len()) {
+            return Err(FrameError::Length { expected: body_len, available: bytes.len() });
+        }
+        let entry = Self {
+            kind,
+            codec,
+            raw_len,
+            partition,
+            event_count,
+            first_sequence,
+            commit_hint,
+            body_crc,
+            body: bytes,
+        };
+        entry.check_fields()?;
+        check_body(&entry.body, body_crc)?;
+        Ok(entry)
+    }
+}
+
+fn check_body(body: &[u8], stored: u32) -> Result<(), FrameError> {
+    let actual = crc32c::crc32c(body);
+    if stored == actual { Ok(()) } else { Err(FrameError::BodyChecksum { stored, actual }) }
+}
+
+/// Where in the log an entry is put: all that a node derives for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FramePlace {
+    /// Log index.
+    pub(crate) index: u64,
+    /// Term, from 1.
+    pub(crate) term: u64,
+    /// Header CRC of the frame before, across segments; 0 for the first of a log.
+    pub(crate) prev_crc: u32,
+    /// File offset, a multiple of [`FRAME_ALIGN`].
+    pub(crate) offset: u64,
+}
+
+/// A frame ready to be written at its offset.
+#[derive(Debug, Clone)]
+pub(crate) struct EncodedFrame {
+    /// Header bytes.
+    pub(crate) header: [u8; FRAME_HEADER_LEN],
+    /// CRC of the header: `prev_crc` of the next frame.
+    pub(crate) header_crc: u32,
+    /// Body as stored, masked if needed.
+    pub(crate) body: Bytes,
+    /// Pad, 1 to 8 bytes.
+    pub(crate) pad: &'static [u8],
+    /// Bytes of header, body and pad.
+    pub(crate) len: u64,
+}
+
+impl EncodedFrame {
+    /// Appends the whole frame to `out`.
+    pub(crate) fn copy_to(&self, out: &mut BytesMut) {
+        out.reserve(FRAME_HEADER_LEN + self.body.len() + self.pad.len());
+        out.put_slice(&self.header);
+        out.put_slice(&self.body);
+        out.put_slice(self.pad);
+    }
+
+    /// The frame as buffers of one vectored write; the body is not copied.
+    pub(crate) fn chunks(self) -> [Bytes; 3] {
+        [Bytes::copy_from_slice(&self.header), self.body, Bytes::from_static(self.pad)]
+    }
+}
+
+/// Makes the frame of `entry` at `place`.
+///
+/// # Panics
+/// If the body no longer has its checksum (memory went bad since the entry was made), or the place is impossible.
+pub(crate) fn encode(entry: &LogEntry, place: FramePlace) -> EncodedFrame {
+    assert!(place.offset.is_multiple_of(FRAME_ALIGN), "frame at offset {}", place.offset);
+    assert!(place.term > 0, "index {} in term 0", place.index);
+    let intact = check_body(&entry.body, entry.body_crc);
+    assert!(intact.is_ok(), "body of index {} changed in memory: {intact:?}", place.index);
+
+    let chosen = mask::choose(&entry.body, place.offset);
+    let body = match chosen {
+        mask::NO_MASK | mask::NONE_HELPS => entry.body.clone(),
+        pattern => {
+            let mut stored = BytesMut::from(entry.body.as_ref());
+            mask::apply(pattern, &mut stored);
+            stored.freeze()
+        }
+    };
+    let mut checked = [0; FRAME_HEADER_LEN - 8];
+    let mut fields = checked.as_mut_slice();
+    fields.put_u32_le(entry.body_crc);
+    fields.put_u32_le(entry.body_len());
+    fields.put_u32_le(place.prev_crc);
+    fields.put_u16_le(entry.partition);
+    fields.put_u16_le(entry.event_count);
+    fields.put_u64_le(entry.first_sequence);
+    fields.put_u64_le(entry.commit_hint);
+    fields.put_u64_le(place.index);
+    fields.put_u64_le(place.term);
+    fields.put_u32_le(entry.raw_len);
+    fields.put_u8(entry.codec);
+    fields.put_u8(chosen);
+    fields.put_u8(entry.kind.code());
+    fields.put_u8(FRAME_VERSION);
+    let header_crc = crc32c::crc32c(&checked);
+
+    let mut header = [0; FRAME_HEADER_LEN];
+    let mut fields = header.as_mut_slice();
+    fields.put_slice(&FRAME_MAGIC);
+    fields.put_u32_le(header_crc);
+    fields.put_slice(&checked);
+    EncodedFrame { header, header_crc, pad: pad_for(body.len()), body, len: entry.frame_len() }
+}
+
+/// A checked frame header: its checksum holds and every field is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameHeader {
+    /// CRC of the header; `prev_crc` of the next frame.
+    pub(crate) header_crc: u32,
+    /// CRC of the body before masking.
+    pub(crate) body_crc: u32,
+    /// Body length without pad.
+    pub(crate) body_len: u32,
+    /// Header CRC of the frame before.
+    pub(crate) prev_crc: u32,
+    /// Partition of a transaction, else 0.
+    pub(crate) partition: u16,
+    /// Events of a transaction, else 0.
+    pub(crate) event_count: u16,
+    /// Sequence of the first event, else 0.
+    pub(crate) first_sequence: u64,
+    /// Commit index the leader knew when it made the entry.
+    pub(crate) commit_hint: u64,
+    /// Log index.
+    pub(crate) index: u64,
+    /// Term, from 1.
+    pub(crate) term: u64,
+    /// Which pattern the stored body is masked with: 0, 1..=7, or 255.
+    pub(crate) mask: u8,
+    /// What it is.
+    pub(crate) kind: FrameKind,
+}
+
+impl FrameHeader {
+    /// Bytes of the whole frame.
+    pub(crate) fn frame_len(&self) -> u64 {
+        frame_len(self.body_len)
+    }
+
+    /// Sequence after the last event.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.first_sequence.saturating_add(u64::from(self.event_count))
+    }
+}
+
+/// Reads the header at the start of `bytes`.
+///
+/// # Errors
+/// [`FrameError`], in this order: too short, magic, checksum, version, kind, fields.
+pub(crate) fn decode_header(bytes: &[u8]) -> Result<FrameHeader, FrameError> {
+    let Some(header) = bytes.first_chunk::<FRAME_HEADER_LEN>() else {
+        return Err(FrameError::short(FRAME_HEADER_LEN, bytes.len()));
+    };
+    let mut fields = header.as_slice();
+    let magic = fields.get_u32_le().to_le_bytes();
+    if magic != FRAME_MAGIC {
+        return Err(FrameError::Magic { found: magic });
+    }
+    let (header_crc, actual) = (fields.get_u32_le(), crc32c::crc32c(fields));
+    if header_crc != actual {
+        return Err(FrameError::HeaderChecksum { stored: header_crc, actual });
+    }
+    let (body_crc, body_len, prev_crc) =
+        (fields.get_u32_le(), fields.get_u32_le(), fields.get_u32_le());
+    let (partition, event_count) = (fields.get_u16_le(), fields.get_u16_le());
+    let (first_sequence, commit_hint) = (fields.get_u64_le(), fields.get_u64_le());
+    let (index, term) = (fields.get_u64_le(), fields.get_u64_le());
+    let (raw_len, codec, mask) = (fields.get_u32_le(), fields.get_u8(), fields.get_u8());
+    let (kind, version) = (fields.get_u8(), fields.get_u8());
+    if version != FRAME_VERSION {
+        return Err(FrameError::Version { found: version });
+    }
+    let kind = FrameKind::from_code(kind)?;
+    if codec != CODEC_NONE || raw_len != 0 {
+        return Err(FrameError::Codec { codec, raw_len });
+    }
+    if !(mask <= mask::PATTERNS || mask == mask::NONE_HELPS) {
+        return Err(FrameError::Mask { found: mask });
+    }
+    if term == 0 {
+        return Err(FrameError::Term { index });
+    }
+    let has_events = event_count > 0;
+    if has_events != (kind == FrameKind::Transaction)
+        || (!has_events && (partition > 0 || first_sequence > 0))
+    {
+        return Err(FrameError::Events { kind, partition, event_count, first_sequence });
+    }
+    Ok(FrameHeader {
+        header_crc,
+        body_crc,
+        body_len,
+        prev_crc,
+        partition,
+        event_count,
+        first_sequence,
+        commit_hint,
+        index,
+        term,
+        mask,
+        kind,
+    })
+}
+
+/// A frame read back: header, body and pad are verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// Checked header.
+    pub(crate) header: FrameHeader,
+    /// File offset it was read from.
+    pub(crate) offset: u64,
+    /// Body without mask; a slice of what was read unless it was masked.
+    pub(crate) body: Bytes,
+}
+
+impl Frame {
+    /// File offset after its last byte.
+    pub(crate) fn end_offset(&self) -> u64 {
+        self.offset + self.header.frame_len()
+    }
+
+    /// The log entry in it, as its leader made it.
+    pub(crate) fn entry(&self) -> LogEntry {
+        LogEntry {
+            kind: self.header.kind,
+            codec: CODEC_NONE,
+            raw_len: 0,
+            partition: self.header.partition,
+            event_count: self.header.event_count,
+            first_sequence: self.header.first_sequence,
+            commit_hint: self.header.commit_hint,
+            body_crc: self.header.body_crc,
+            body: self.body.clone(),
+        }
+    }
+}
+
+/// Reads and verifies the frame that `bytes` start with; more may follow. `offset` is where it lies in the file.
+///
+/// # Errors
+/// [`FrameError`]; [`FrameError::Short`] if the frame goes on behind `bytes`, with the length needed.
+pub(crate) fn decode(bytes: Bytes, offset: u64) -> Result<Frame, FrameError> {
+    let header = decode_header(&bytes)?;
+    decode_body(header, bytes, offset)
+}
+
+/// The rest of [`decode`] for a caller that has checked the header already.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn decode_body(
+    header: FrameHeader,
+    mut bytes: Bytes,
+    offset: u64,
+) -> Result<Frame, FrameError> {
+    let short = FrameError::Short { needed: header.frame_len(), available: bytes.len() };
+    let body_len = usize::try_from(header.body_len).map_err(|_| short.clone())?;
+    let pad = pad_for(body_len);
+    if bytes.len() < FRAME_HEADER_LEN + pad.len() + body_len {
+        return Err(short);
+    }
+    bytes.advance(FRAME_HEADER_LEN);
+    let stored = bytes.split_to(body_len);
+    bytes.truncate(pad.len());
+    let body = match header.mask {
+        mask::NO_MASK | mask::NONE_HELPS => stored,
+        pattern => {
+            let mut plain = BytesMut::from(stored.as_ref());
+            mask::apply(pattern, &mut plain);
+            plain.freeze()
+        }
+    };
+    check_body(&body, header.body_crc)?;
+    if bytes != pad {
+        return Err(FrameError::Pad { expected: pad, found: bytes });
+    }
+    Ok(Frame { header, offset, body })
+}
+
+/// Why bytes are not a frame or a log entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FrameError {
+    /// The bytes end too early.
+    #[error("{needed} bytes needed, {available} available")]
+    Short { needed: u64, available: usize },
+    /// Not the start of a frame; zeros if nothing was ever written here.
+    #[error("magic {found:02x?}, expected {FRAME_MAGIC:02x?}")]
+    Magic { found: [u8; 4] },
+    /// The header changed since it was written.
+    #[error("header checksum {stored:08x}, bytes give {actual:08x}")]
+    HeaderChecksum { stored: u32, actual: u32 },
+    /// Written by a later release.
+    #[error("frame version {found}, expected {FRAME_VERSION}")]
+    Version { found: u8 },
+    /// Written by a later release.
+    #[error("unknown frame kind {found}")]
+    Kind { found: u8 },
+    /// Written by a later release.
+    #[error("unknown codec {codec} with {raw_len} bytes before compression")]
+    Codec { codec: u8, raw_len: u32 },
+    /// Not a mask.
+    #[error("mask {found}, expected 0..=7 or 255")]
+    Mask { found: u8 },
+    /// Terms begin at 1.
+    #[error("index {index} in term 0")]
+    Term { index: u64 },
+    /// Only transactions have events, a partition and a sequence, and each has at least one event.
+    #[error("{kind:?} with {event_count} events, partition {partition}, sequence {first_sequence}")]
+    Events { kind: FrameKind, partition: u16, event_count: u16, first_sequence: u64 },
+    /// A log entry does not have the length it names.
+    #[error("body of {expected} bytes announced, {available} available")]
+    Length { expected: u32, available: usize },
+    /// The body changed since it was made.
+    #[error("body checksum {stored:08x}, bytes give {actual:08x}")]
+    BodyChecksum { stored: u32, actual: u32 },
+    /// The pad changed since it was written.
+    #[error("pad {found:02x?}, expected {expected:02x?}")]
+    Pad { expected: &'static [u8], found: Bytes },
+}
+
+impl FrameError {
+    fn short(needed: usize, available: usize) -> Self {
+        Self::Short { needed: u64::try_from(needed).unwrap_or(u64::MAX), available }
+    }
+}
+
+#[cfg(test)]
+mod tests;
