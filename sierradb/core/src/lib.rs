@@ -8,6 +8,11 @@ mod index;
 pub mod limits;
 #[cfg_attr(
     not(test),
+    expect(dead_code, reason = "the store is put together from these parts later")
+)]
+mod read;
+#[cfg_attr(
+    not(test),
     expect(dead_code, reason = "the log is read and written by parts that follow")
 )]
 mod segment;

@@ -38,3 +38,15 @@ pub const MAX_BATCH_BYTES: u64 = 1 << 20;
 
 /// A batch of frames is closed once it holds this many frames. Part of the format: recovery reasons with it.
 pub const MAX_BATCH_FRAMES: u64 = 4096;
+
+/// Bytes of a cached block unless configured otherwise.
+pub const DEFAULT_BLOCK_BYTES: usize = 64 << 10;
+
+/// Bytes of the block cache unless configured otherwise.
+pub const DEFAULT_CACHE_BYTES: u64 = 256 << 20;
+
+/// Most shards of the block cache; a small cache has fewer, since each must hold several blocks.
+pub const MAX_CACHE_SHARDS: u64 = 16;
+
+/// Longest range that is read through the block cache; a longer one would push out too much else.
+pub const MAX_CACHED_RANGE: usize = 1 << 20;
