@@ -3,8 +3,24 @@
 //! Everything in here is a pure function of its arguments: no clock, no chance, no sockets, no await. Server, client,
 //! fuzzers and simulated clients share it, so that what one writes the other reads.
 
+mod args;
 mod error_code;
+pub mod id;
+pub mod limits;
+mod parse_error;
+mod partition;
+mod quote;
+mod range;
+mod stream_id;
 mod value;
+mod version;
 
+pub use args::{Args, Upper, parse_number, set_once};
 pub use error_code::{ErrorCode, Retry};
+pub use parse_error::{OptionNote, ParseError};
+pub use partition::{NoSuchPartition, PartitionId, PartitionItem, PartitionSelector, PartitionSet};
+pub use quote::Quoted;
+pub use range::{Range, RangeEnd, RangeStart};
+pub use stream_id::{EventName, EventNameError, StreamId, StreamIdError};
 pub use value::{Sink, Value, ValueBuilder};
+pub use version::{CurrentVersion, ExpectedVersion};
