@@ -9,6 +9,8 @@
 
 use uuid::Uuid;
 
+use crate::partition::PartitionId;
+
 /// Namespace of default partition keys: UUIDv5 of `sierradb.tqwewe.com` in the DNS namespace.
 pub const NAMESPACE_PARTITION_KEY: Uuid =
     Uuid::from_u128(0x219b_d637_e279_53e9_9e2b_eabe_5d91_20cc);
@@ -19,6 +21,15 @@ const HASH_SHIFT: u32 = 46;
 pub const fn uuid_to_partition_hash(id: Uuid) -> u16 {
     let [.., high, low] = (id.as_u128() >> HASH_SHIFT).to_be_bytes();
     u16::from_be_bytes([high, low])
+}
+
+/// The partition that a hash belongs to among `count`.
+///
+/// # Panics
+///
+/// If `count` is 0, which no database has.
+pub const fn partition_of(partition_hash: u16, count: u16) -> PartitionId {
+    PartitionId::of_hash(partition_hash, count)
 }
 
 /// The partition key of a stream for which none is given: UUIDv5 of its id in [`NAMESPACE_PARTITION_KEY`].
@@ -68,12 +79,9 @@ pub fn parse_uuid(word: &[u8]) -> Option<Uuid> {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU16;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::PartitionId;
 
     #[test]
     fn the_namespace_comes_from_its_name() {
@@ -97,8 +105,7 @@ mod tests {
             let actual = default_partition_key(stream.as_bytes());
             assert_eq!(actual.to_string(), key, "{stream}");
             assert_eq!(uuid_to_partition_hash(actual), hash, "{stream}");
-            let count = NonZeroU16::new(32).unwrap();
-            assert_eq!(PartitionId::of_hash(hash, count), PartitionId::new(partition), "{stream}");
+            assert_eq!(partition_of(hash, 32), PartitionId::new(partition), "{stream}");
         }
     }
 

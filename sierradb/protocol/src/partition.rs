@@ -1,7 +1,6 @@
 //! Partitions and the ways a request names them.
 
 use std::fmt;
-use std::num::NonZeroU16;
 
 use uuid::Uuid;
 
@@ -9,7 +8,7 @@ use crate::id::{parse_uuid, uuid_to_partition_hash};
 
 /// Number of a partition, 0 to one less than the count fixed when the database was created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PartitionId(u16);
+pub struct PartitionId(pub u16);
 
 /// One partition, by number or by a key that hashes to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,12 +46,12 @@ pub enum PartitionItem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "partition {partition} does not exist: this database has partitions 0 to {}",
-    .count.get() - 1
+    .count.saturating_sub(1)
 )]
 #[expect(missing_docs, reason = "the message names its fields")]
 pub struct NoSuchPartition {
     pub partition: PartitionId,
-    pub count: NonZeroU16,
+    pub count: u16,
 }
 
 impl PartitionId {
@@ -67,12 +66,21 @@ impl PartitionId {
     }
 
     /// The partition that a hash belongs to among `count`.
-    pub const fn of_hash(hash: u16, count: NonZeroU16) -> Self {
-        Self(hash % count.get())
+    ///
+    /// # Panics
+    ///
+    /// If `count` is 0, which no database has.
+    pub const fn of_hash(hash: u16, count: u16) -> Self {
+        assert!(count > 0, "a database has at least one partition");
+        Self(hash % count)
     }
 
     /// The partition that a key belongs to among `count`.
-    pub const fn of_key(key: Uuid, count: NonZeroU16) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// If `count` is 0, which no database has.
+    pub const fn of_key(key: Uuid, count: u16) -> Self {
         Self::of_hash(uuid_to_partition_hash(key), count)
     }
 
@@ -99,9 +107,13 @@ impl PartitionSelector {
     /// # Errors
     ///
     /// If a number is not below `count`.
-    pub const fn resolve(self, count: NonZeroU16) -> Result<PartitionId, NoSuchPartition> {
+    ///
+    /// # Panics
+    ///
+    /// If a key is to be resolved in a database of no partitions.
+    pub const fn resolve(self, count: u16) -> Result<PartitionId, NoSuchPartition> {
         match self {
-            Self::Id(partition) if partition.0 >= count.get() => {
+            Self::Id(partition) if partition.0 >= count => {
                 Err(NoSuchPartition { partition, count })
             }
             Self::Id(partition) => Ok(partition),
@@ -125,13 +137,17 @@ impl PartitionSet {
     /// # Errors
     ///
     /// If one of them is not below `count`.
-    pub fn resolve(&self, count: NonZeroU16) -> Result<Vec<PartitionId>, NoSuchPartition> {
+    ///
+    /// # Panics
+    ///
+    /// If a key is to be resolved in a database of no partitions.
+    pub fn resolve(&self, count: u16) -> Result<Vec<PartitionId>, NoSuchPartition> {
         let items = match self {
-            Self::All => return Ok((0..count.get()).map(PartitionId).collect()),
+            Self::All => return Ok((0..count).map(PartitionId).collect()),
             Self::Some(items) => items,
         };
         // One flag per partition: a word of many overlapping ranges costs no more memory than this.
-        let mut chosen = vec![false; usize::from(count.get())];
+        let mut chosen = vec![false; usize::from(count)];
         for item in items {
             let (first, last) = match *item {
                 PartitionItem::One(selector) => {
@@ -145,7 +161,7 @@ impl PartitionSet {
             let flags = chosen.get_mut(usize::from(first.0)..=usize::from(last.0));
             flags.into_iter().flatten().for_each(|flag| *flag = true);
         }
-        let numbered = (0..count.get()).zip(chosen);
+        let numbered = (0..count).zip(chosen);
         Ok(numbered.filter(|(_, chosen)| *chosen).map(|(id, _)| PartitionId(id)).collect())
     }
 }
@@ -239,14 +255,13 @@ mod tests {
 
     fn resolved(word: &str, count: u16) -> Result<Vec<u16>, String> {
         let set = PartitionSet::from_word(word.as_bytes()).ok_or("not a selector")?;
-        let ids =
-            set.resolve(NonZeroU16::new(count).unwrap()).map_err(|error| error.to_string())?;
+        let ids = set.resolve(count).map_err(|error| error.to_string())?;
         Ok(ids.into_iter().map(PartitionId::get).collect())
     }
 
     #[test]
     fn a_selector_is_a_number_or_a_uuid() {
-        let count = NonZeroU16::new(32).unwrap();
+        let count = 32;
         let partition = |word: &str| {
             PartitionSelector::from_word(word.as_bytes()).map(|s| s.resolve(count).unwrap().get())
         };
@@ -261,7 +276,7 @@ mod tests {
     #[test]
     fn a_partition_beyond_the_count_does_not_exist() {
         let selector = PartitionSelector::from(42);
-        let refused = selector.resolve(NonZeroU16::new(32).unwrap()).unwrap_err();
+        let refused = selector.resolve(32).unwrap_err();
         let text = "partition 42 does not exist: this database has partitions 0 to 31";
         assert_eq!(refused.to_string(), text);
         assert_eq!(resolved("0-40", 32), Err(text.replace("42", "40")));
