@@ -6,6 +6,11 @@
 //!
 //! Nothing in here knows events, partitions or RESP.
 
+#![expect(
+    clippy::disallowed_macros,
+    reason = "os/task marks threads that may block; this lint is only heard for a whole crate"
+)]
+
 mod clock;
 mod disk;
 mod handle;

@@ -1,1 +1,33 @@
 //! The machine: real files, sockets, clocks, threads and randomness. The only code that touches the outside.
+//!
+//! [`Io::os`](crate::Io::os) serves an embedded store: it brings its own threads and needs no runtime of its
+//! caller. [`Io::os_on`](crate::Io::os_on) serves a process that owns a runtime.
+//!
+//! # Who may block
+//! File futures make their system call inside their first poll and return `Ready`, so whoever may block runs
+//! straight through. Three kinds of threads may: those of [`Spawner::dedicated`](crate::Spawner::dedicated), the
+//! reader threads, and the helper thread of [`wait`]. Elsewhere inside a runtime, reads, lists and read-only opens
+//! go to the reader threads, and everything that changes the disk panics: it would stall unrelated tasks.
+//! Threads without any runtime may block as they like.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the door: what is banned elsewhere happens here"
+)]
+
+mod ambient;
+mod disk;
+mod errno;
+mod file;
+mod net;
+mod poison;
+mod read_pool;
+mod task;
+mod world;
+
+pub use ambient::{OsClock, OsEntropy};
+pub use disk::OsDisk;
+pub use net::OsNet;
+pub use task::{OnPanic, OsSpawner, is_dedicated, wait};
+pub use world::OsOptions;

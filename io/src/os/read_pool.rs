@@ -1,0 +1,210 @@
+//! Threads for reads that may wait for the disk, asked for by tasks that may not.
+//!
+//! A bounded queue and up to `threads` readers, started one by one as work piles up. A full queue makes the asking
+//! task wait, never its thread.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use tokio::sync::{Semaphore, oneshot};
+
+use super::task;
+use crate::limits;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The readers of one disk; they end when it is dropped.
+pub(super) struct ReadPool {
+    shared: Arc<Shared>,
+    max_threads: usize,
+}
+
+struct Shared {
+    /// Free places in the queue.
+    room: Semaphore,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+/// Invariants: `idle <= threads <= max_threads`; at most [`limits::READ_POOL_QUEUE`] jobs.
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    threads: usize,
+    idle: usize,
+    is_closed: bool,
+}
+
+impl ReadPool {
+    pub(super) fn new(threads: usize) -> Self {
+        let shared = Shared {
+            room: Semaphore::new(limits::READ_POOL_QUEUE),
+            queue: Mutex::default(),
+            wake: Condvar::new(),
+        };
+        Self { shared: Arc::new(shared), max_threads: threads.max(1) }
+    }
+
+    /// Runs `work` on a reader. If the caller is dropped first, work not yet begun is not done.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let place = self.shared.room.acquire().await.expect("the semaphore is never closed");
+        place.forget(); // given back by the reader that takes the job
+        let (reply, answer) = oneshot::channel();
+        self.push(Box::new(move || {
+            // Whoever dropped the question does not want the answer.
+            if !reply.is_closed() {
+                drop(reply.send(work()));
+            }
+        }));
+        answer.await.expect("a reader answers unless its work panics")
+    }
+
+    fn push(&self, job: Job) {
+        let mut queue = self.shared.queue();
+        queue.jobs.push_back(job);
+        if queue.jobs.len() <= queue.idle {
+            self.shared.wake.notify_one();
+            return;
+        }
+        if queue.threads == self.max_threads {
+            return; // all are busy and look here before they sleep
+        }
+        let index = queue.threads;
+        queue.threads += 1;
+        drop(queue);
+        self.start_reader(index);
+    }
+
+    fn start_reader(&self, index: usize) {
+        let shared = Arc::clone(&self.shared);
+        let started = thread::Builder::new()
+            .name(format!("reader-{index}"))
+            .spawn(move || read_loop(&shared));
+        if started.is_err() {
+            let mut queue = self.shared.queue();
+            queue.threads -= 1;
+            let alone = queue.threads == 0;
+            drop(queue);
+            if alone {
+                // No thread to be had at all: slow for the others of this one, but right.
+                while self.shared.run_next() {}
+            }
+        }
+    }
+}
+
+impl Drop for ReadPool {
+    fn drop(&mut self) {
+        self.shared.queue().is_closed = true;
+        self.shared.wake.notify_all();
+    }
+}
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs one job; `false` if there was none.
+    fn run_next(&self) -> bool {
+        let job = self.queue().jobs.pop_front();
+        let Some(job) = job else { return false };
+        self.room.add_permits(1);
+        job();
+        true
+    }
+}
+
+fn read_loop(shared: &Shared) {
+    task::mark_dedicated();
+    loop {
+        while shared.run_next() {}
+        let mut queue = shared.queue();
+        while queue.jobs.is_empty() {
+            if queue.is_closed {
+                return;
+            }
+            queue.idle += 1;
+            queue = shared.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread().build().unwrap()
+    }
+
+    #[test]
+    fn more_work_than_places_is_all_done() {
+        let pool = Arc::new(ReadPool::new(3));
+        let total = runtime().block_on(async {
+            let mut tasks = JoinSet::new();
+            for number in 0..limits::READ_POOL_QUEUE * 3 {
+                let pool = Arc::clone(&pool);
+                tasks.spawn(async move { pool.run(move || number).await });
+            }
+            tasks.join_all().await.into_iter().sum::<usize>()
+        });
+        let count = limits::READ_POOL_QUEUE * 3;
+        assert_eq!(total, count * (count - 1) / 2);
+        assert_eq!(pool.shared.room.available_permits(), limits::READ_POOL_QUEUE);
+        assert!(pool.shared.queue().threads <= 3);
+    }
+
+    #[test]
+    fn a_full_queue_makes_the_task_wait_and_not_its_thread() {
+        let pool = Arc::new(ReadPool::new(1));
+        let (release, blocked) = mpsc::sync_channel::<()>(1);
+        runtime().block_on(async {
+            let mut tasks = JoinSet::new();
+            let first = Arc::clone(&pool);
+            tasks.spawn(async move { first.run(move || blocked.recv().unwrap()).await });
+            for _ in 0..limits::READ_POOL_QUEUE + 10 {
+                let pool = Arc::clone(&pool);
+                tasks.spawn(async move { pool.run(|| ()).await });
+            }
+            // This thread still turns: it is the one that ends the jam.
+            while pool.shared.room.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+            release.send(()).unwrap();
+            tasks.join_all().await;
+        });
+    }
+
+    #[test]
+    fn dropped_questions_are_not_answered() {
+        let pool = ReadPool::new(1);
+        let (release, blocked) = mpsc::sync_channel::<()>(1);
+        let (ran, has_run) = mpsc::sync_channel::<&str>(4);
+        runtime().block_on(async {
+            let mut jam = Box::pin(pool.run(move || blocked.recv().unwrap()));
+            let noted = ran.clone();
+            let mut unwanted = Box::pin(pool.run(move || noted.send("unwanted").unwrap()));
+            tokio::select! {
+                biased; // each is polled once, so that both are queued
+                () = &mut jam => unreachable!("nobody released it"),
+                () = &mut unwanted => unreachable!("the only reader is busy"),
+                () = async {} => {}
+            }
+            drop(unwanted);
+            release.send(()).unwrap();
+            jam.await;
+            pool.run(move || ran.send("wanted").unwrap()).await;
+        });
+        assert_eq!(has_run.iter().collect::<Vec<_>>(), ["wanted"]);
+    }
+}
