@@ -5,5 +5,8 @@
 //! streams, versions or commits: it turns values into bytes and checked bytes into values.
 
 pub(crate) mod event_codec;
+pub(crate) mod extension;
+pub(crate) mod file;
 pub(crate) mod frame;
 pub(crate) mod mask;
+pub(crate) mod space;
