@@ -16,3 +16,6 @@ mod read;
     expect(dead_code, reason = "the log is read and written by parts that follow")
 )]
 mod segment;
+
+pub use segment::extension::{Extension, ExtensionError};
+pub use segment::space::Preallocate;

@@ -15,8 +15,8 @@ pub const MAX_EXTENSIONS_LEN: usize = 65_535;
 /// Most tags of one event.
 pub const MAX_TAGS: usize = 64;
 
-/// Longest tag, correlation, causation, subject id or idempotency key in bytes; the shortest has 1.
-pub const MAX_EXTENSION_TEXT_LEN: usize = 255;
+/// Longest tag, id, key, hash or nonce in an extension, in bytes; the shortest has 1.
+pub const MAX_EXTENSION_VALUE_LEN: usize = 255;
 
 /// Largest transaction body unless configured otherwise; never above a quarter of a segment.
 pub const DEFAULT_MAX_TRANSACTION_BYTES: u64 = 16 << 20;

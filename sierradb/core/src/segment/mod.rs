@@ -6,5 +6,8 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod event_codec;
+pub(crate) mod extension;
+pub(crate) mod file;
 pub(crate) mod frame;
 pub(crate) mod mask;
+pub(crate) mod space;
