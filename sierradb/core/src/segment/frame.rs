@@ -16,7 +16,8 @@
 //! | 22 | 2 | event count | | 62 | 1 | kind |
 //! | 24 | 8 | first sequence | | 63 | 1 | frame version 1 |
 //!
-//! Little endian. Frames start at multiples of 8; the pad is zeros and, last, its own length. A log entry between
+//! Little endian. Frames start at multiples of 8; every byte of the pad is its length, so
+//! that a pad alone in a sector is still far from zero. A log entry between
 //! nodes is a CRC-32C of its fields, the fields that the leader chose in table order, its kind, then the body.
 //!
 //! Invariant: no slice that a sector border cuts out of a written frame is all zero, unless its mask is 255.
@@ -47,16 +48,7 @@ const CODEC_NONE: u8 = 0;
 const ENTRY_FIELDS_LEN: usize = 38;
 
 /// Pads by their length less one.
-const PADS: [&[u8]; 8] = [
-    &[1],
-    &[0, 2],
-    &[0, 0, 3],
-    &[0, 0, 0, 4],
-    &[0, 0, 0, 0, 5],
-    &[0, 0, 0, 0, 0, 6],
-    &[0, 0, 0, 0, 0, 0, 7],
-    &[0, 0, 0, 0, 0, 0, 0, 8],
-];
+const PADS: [&[u8]; 8] = [&[1], &[2; 2], &[3; 3], &[4; 4], &[5; 5], &[6; 6], &[7; 7], &[8; 8]];
 
 const _: () = assert!((FRAME_HEADER_LEN as u64).is_multiple_of(FRAME_ALIGN));
 const _: () = assert!(SECTOR.is_multiple_of(FRAME_ALIGN));
@@ -103,7 +95,8 @@ pub(crate) const fn frame_len(body_len: u32) -> u64 {
     ((FRAME_HEADER_LEN as u64 + body_len as u64) / FRAME_ALIGN + 1) * FRAME_ALIGN
 }
 
-fn pad_for(body_len: usize) -> &'static [u8] {
+/// Pad behind a body of `body_len` bytes.
+pub(super) fn pad_for(body_len: usize) -> &'static [u8] {
     // The header is a multiple of 8, so only the body decides.
     PADS.get(7 - body_len % 8).copied().unwrap_or_default()
 }

@@ -2,20 +2,26 @@
 //!
 //! Space that was never written reads as zeros. Recovery may therefore call a frame torn only if one of its
 //! slices is all zero, and a frame that was written whole must have no such slice. The header guarantees that for
-//! itself (magic at its start, version at its end); a body of zeros cannot. So a body with an all-zero slice is
-//! XORed with a repeating pattern of eight bytes, the first of seven that leaves no slice all zero, and the
+//! itself (magic at its start, kind and version at its end); a body of zeros cannot. So a body with a slice that
+//! is nearly all zero is XORed with a repeating pattern of eight bytes, the first of seven that helps, and the
 //! header says which. The choice depends on the file position, since sectors do.
+//!
+//! "Nearly": a slice needs [`SOLID`] non-zero bytes, pad included. Then no single byte that rots can make a slice
+//! of zeros out of a good one, and rot is not taken for a torn write.
 //!
 //! A body that cancels out all seven patterns is stored as it is and marked [`NONE_HELPS`]; the torn rule is off
 //! for that frame.
 
-use super::frame::{FRAME_HEADER_LEN, SECTOR};
+use super::frame::{FRAME_HEADER_LEN, SECTOR, pad_for};
 
 /// The body is stored as it is.
 pub(crate) const NO_MASK: u8 = 0;
 
 /// Every pattern leaves a zero slice: the body is stored as it is and the frame can never be called torn.
 pub(crate) const NONE_HELPS: u8 = 255;
+
+/// Non-zero bytes that every slice of a frame has.
+const SOLID: usize = 2;
 
 /// Number of patterns, numbered from 1.
 pub(crate) const PATTERNS: u8 = 7;
@@ -50,37 +56,43 @@ fn shielded_len(offset: u64) -> usize {
 
 /// Slices of `bytes`, which follow the header of a frame at `offset`, that each lie in a sector of their own
 /// beyond the header's last one.
-pub(crate) fn slices(bytes: &[u8], offset: u64) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn slices(bytes: &[u8], offset: u64) -> std::slice::Chunks<'_, u8> {
     let sector = usize::try_from(SECTOR).unwrap_or(usize::MAX);
     bytes.get(shielded_len(offset)..).unwrap_or_default().chunks(sector)
 }
 
-/// The mask for `body` in a frame at `offset`.
-pub(crate) fn choose(body: &[u8], offset: u64) -> u8 {
-    if slices(body, offset).all(|slice| slice.iter().any(|byte| *byte != 0)) {
-        return NO_MASK;
-    }
-    (1..=PATTERNS).find(|mask| leaves_no_zero_slice(*mask, body, offset)).unwrap_or(NONE_HELPS)
+/// Whether a sector that holds nothing of a frame but a part of `bytes`, which follow the header of a frame at
+/// `offset`, is all zero.
+pub(crate) fn has_zero_slice(bytes: &[u8], offset: u64) -> bool {
+    slices(bytes, offset).any(|slice| slice.iter().all(|byte| *byte == 0))
 }
 
-/// A slice becomes all zero exactly if it equals the pattern at its place.
-fn leaves_no_zero_slice(mask: u8, body: &[u8], offset: u64) -> bool {
-    let pattern = pattern(mask);
+/// The mask for `body` in a frame at `offset`.
+pub(crate) fn choose(body: &[u8], offset: u64) -> u8 {
+    let leaves_solid = |mask: u8| is_solid(body, offset, pattern(mask));
+    if is_solid(body, offset, [0; 8]) {
+        return NO_MASK;
+    }
+    (1..=PATTERNS).find(|mask| leaves_solid(*mask)).unwrap_or(NONE_HELPS)
+}
+
+/// Whether all slices of `body` are solid once it is XORed with `pattern`.
+fn is_solid(body: &[u8], offset: u64, pattern: [u8; 8]) -> bool {
+    let pad_len = pad_for(body.len()).len();
     let mut start = shielded_len(offset);
     slices(body, offset).all(|slice| {
-        let mut keys = pattern.iter().cycle().skip(start % pattern.len());
+        let keys = pattern.iter().cycle().skip(start % pattern.len());
         start += slice.len();
-        slice.iter().any(|byte| keys.next() != Some(byte))
+        // The pad shares the last slice unless that fills its sector.
+        let has_pad = u64::try_from(slice.len()).is_ok_and(|len| len < SECTOR);
+        let needed = if has_pad { SOLID.saturating_sub(pad_len) } else { SOLID };
+        slice.iter().zip(keys).filter(|(byte, key)| byte != key).take(needed).count() == needed
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn has_zero_slice(body: &[u8], offset: u64) -> bool {
-        slices(body, offset).any(|slice| slice.iter().all(|byte| *byte == 0))
-    }
 
     fn masked(body: &[u8], offset: u64) -> (u8, Vec<u8>) {
         let mask = choose(body, offset);
@@ -105,12 +117,12 @@ mod tests {
         for offset in (4096..4096 + 1024).step_by(8) {
             for len in [1, 7, 400, 448, 449, 512, 1000, 5000] {
                 let body = vec![0; len];
-                let (mask, stored) = masked(&body, offset);
+                let (mask, mut stored) = masked(&body, offset);
+                stored.extend(pad_for(len));
                 assert!(
                     !has_zero_slice(&stored, offset),
                     "offset {offset}, {len} bytes, mask {mask}"
                 );
-                assert_eq!(mask == NO_MASK, shielded_len(offset) >= len);
             }
         }
     }
@@ -124,37 +136,53 @@ mod tests {
     #[test]
     fn bytes_in_the_headers_sector_need_no_mask() {
         assert_eq!(choose(&[0; 448], 4096), NO_MASK);
-        assert_eq!(choose(&[0; 449], 4096), 1);
+        assert_eq!(choose(&[0; 448 + 512], 4096), 1);
     }
 
     #[test]
     fn a_header_that_ends_a_sector_shields_nothing() {
-        let offset = 4096 + 448;
-        assert_eq!(choose(&[0; 1], offset), 1);
+        assert_eq!(choose(&[0; 512], 4096 + 448), 1);
+    }
+
+    #[test]
+    fn one_byte_alone_does_not_make_a_sector_solid() {
+        let mut body = [0; 512];
+        body[100] = 1;
+        assert_eq!(choose(&body, 4096 + 448), 1);
+        body[101] = 1;
+        assert_eq!(choose(&body, 4096 + 448), NO_MASK);
+    }
+
+    #[test]
+    fn the_pad_counts_for_the_slice_it_shares() {
+        // Two pad bytes or more are solid by themselves, a single one is not.
+        assert_eq!(choose(&[0; 6], 4096 + 448), NO_MASK);
+        assert_eq!(choose(&[0; 7], 4096 + 448), 1);
+        assert_eq!(choose(&[0, 0, 0, 0, 0, 0, 1], 4096 + 448), NO_MASK);
+    }
+
+    /// Sectors that patterns 1..=`last` turn into zeros, after one that is zero already.
+    fn cancels_up_to(last: u8) -> Vec<u8> {
+        let mut body = vec![0; 512];
+        for mask in 1..=last {
+            let mut sector: Vec<u8> = vec![0; 512];
+            apply(mask, &mut sector);
+            body.extend(&sector);
+        }
+        body
     }
 
     #[test]
     fn a_pattern_that_the_body_cancels_is_passed_over() {
         let offset = 4096 + 448;
-        let mut body = vec![0; 512];
-        let mut cancels: Vec<u8> = vec![0; 512];
-        apply(1, &mut cancels);
-        body.extend(&cancels);
-        let (mask, stored) = masked(&body, offset);
+        let (mask, stored) = masked(&cancels_up_to(1), offset);
         assert_eq!(mask, 2);
         assert!(!has_zero_slice(&stored, offset));
     }
 
     #[test]
     fn a_body_that_cancels_every_pattern_says_so() {
-        let offset = 4096 + 448;
-        let mut body = vec![0; 512];
-        for mask in 1..=PATTERNS {
-            let mut cancels: Vec<u8> = vec![0; 512];
-            apply(mask, &mut cancels);
-            body.extend(&cancels);
-        }
-        assert_eq!(choose(&body, offset), NONE_HELPS);
+        assert_eq!(choose(&cancels_up_to(PATTERNS), 4096 + 448), NONE_HELPS);
     }
 
     #[test]
