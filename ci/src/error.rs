@@ -1,6 +1,7 @@
 //! Why a stage ended without success.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
@@ -22,6 +23,12 @@ pub(crate) enum Failure {
     /// Rules of the source tree are broken; each was printed.
     #[error("{count} findings of tidy")]
     Tidy { count: usize },
+    /// A load broke off.
+    #[error("the load on {address} broke off: {source}")]
+    Load { address: SocketAddr, source: io::Error },
+    /// Some ratio lies below its floor.
+    #[error("{low} rows below their floor")]
+    Floors { low: usize },
     /// The server binary holds, or lacks, what it must not.
     #[error("{} holds {count} times `{needle}`, expected {expected}", path.display())]
     Binary { path: PathBuf, needle: &'static str, count: usize, expected: &'static str },

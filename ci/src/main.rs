@@ -8,6 +8,7 @@
     reason = "a tool for developers: it starts processes, reads files, measures time and prints"
 )]
 
+mod bench;
 mod binary;
 mod error;
 mod lint;
@@ -35,6 +36,8 @@ enum Stage {
     Tidy,
     /// `cargo test --workspace`, with every outside client that the tests talk to
     Test,
+    /// SierraDB beside Redis Streams: rates, latencies, memory, start-up
+    Bench(bench::Options),
     /// That the release server holds no simulated disk and no mutants
     Binary,
 }
@@ -56,6 +59,7 @@ fn run(stage: Stage) -> Result<(), Failure> {
         Stage::Lint => lint::run(&root),
         Stage::Tidy => tidy::run(&root),
         Stage::Test => test::run(&root),
+        Stage::Bench(options) => bench::run(&root, &options),
         Stage::Binary => binary::run(&root),
     }
 }
