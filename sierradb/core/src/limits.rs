@@ -50,3 +50,19 @@ pub const MAX_CACHE_SHARDS: u64 = 16;
 
 /// Longest range that is read through the block cache; a longer one would push out too much else.
 pub const MAX_CACHED_RANGE: usize = 1 << 20;
+
+/// Space in front of the log is made ready in steps of this many bytes.
+pub const SPACE_STEP_BYTES: u64 = 16 << 20;
+
+/// Another step is made once less than this is ready in front of the log.
+pub const SPACE_AHEAD_BYTES: u64 = 8 << 20;
+
+/// A step is not filled with zeros while the log grows faster than this: batches are large then and share the
+/// cost that zeros would save.
+pub const ZERO_BELOW_BYTES_PER_SECOND: u64 = 32 << 20;
+
+/// First read of a walk over frames; later ones double up to [`MAX_READ_AHEAD_BYTES`].
+pub const MIN_READ_AHEAD_BYTES: usize = 256 << 10;
+
+/// Largest read of a walk over frames, except for one larger frame.
+pub const MAX_READ_AHEAD_BYTES: usize = 1 << 20;
