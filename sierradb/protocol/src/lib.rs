@@ -4,6 +4,7 @@
 //! fuzzers and simulated clients share it, so that what one writes the other reads.
 
 mod args;
+pub mod command;
 mod error_code;
 pub mod id;
 pub mod limits;
@@ -16,6 +17,7 @@ mod value;
 mod version;
 
 pub use args::{Args, Upper, parse_number, set_once};
+pub use command::Command;
 pub use error_code::{ErrorCode, Retry};
 pub use parse_error::{OptionNote, ParseError};
 pub use partition::{NoSuchPartition, PartitionId, PartitionItem, PartitionSelector, PartitionSet};

@@ -1,0 +1,25 @@
+//! Requests: from words to typed commands and back.
+//!
+//! [`table`] lists every command once, with arity, flags, documentation and parser; everything else that knows which
+//! commands there are asks it. [`Command::parse`] and [`Command::to_args`] are inverse to each other.
+
+mod append;
+mod follow;
+mod follow_from;
+mod read;
+mod request;
+mod spec;
+mod specs_event;
+mod suggest;
+pub mod table;
+mod words;
+
+#[cfg(test)]
+mod test_support;
+
+pub use append::{AppendEvent, EAppend, EMAppend};
+pub use follow::{EAck, EPSub, ESub, EUnsub, PushKind, StreamSource};
+pub use follow_from::FollowFrom;
+pub use read::{EGet, EPScan, EPSeq, ESVer, EScan};
+pub use request::Command;
+pub use spec::{Argument, ArgumentKind, Flag, Spec};
