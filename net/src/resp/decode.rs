@@ -1,0 +1,126 @@
+//! From the bytes of a connection to requests.
+//!
+//! Arguments are slices of the buffer their bytes were received in: no copy, whatever their size. Only words of
+//! inline requests are built anew.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::limits;
+use crate::resp::guard::{Bounds, Found, Guard};
+use crate::resp::{ProtocolError, inline};
+
+/// The words of one request, the command's name first; never empty.
+pub type Request = Vec<Bytes>;
+
+/// Whether the client may send requests of full size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It has logged in, or no password is set.
+    Granted,
+    /// It must log in first: small requests only.
+    BeforeAuth,
+}
+
+/// Cuts the bytes of one connection into requests.
+///
+/// Put what arrives into [`input`](Self::input), then call [`next`](Self::next) until it returns `None`. The result
+/// does not depend on how the bytes were split. Memory: what was received, and per argument about as much again as
+/// its position takes.
+#[derive(Debug)]
+pub struct Decoder {
+    buffer: BytesMut,
+    guard: Guard,
+    bounds: Bounds,
+    failed: Option<ProtocolError>,
+}
+
+impl Decoder {
+    /// For requests of at most `max_request_bytes`, counted as they are on the wire.
+    pub fn new(max_request_bytes: usize) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            guard: Guard::new(),
+            bounds: Bounds { max_request_bytes, is_before_auth: false },
+            failed: None,
+        }
+    }
+
+    /// Changes the bounds for what [`next`](Self::next) has not looked at yet. A request that gave access must be
+    /// carried out before the next one is taken.
+    pub fn set_access(&mut self, access: Access) {
+        self.bounds.is_before_auth = access == Access::BeforeAuth;
+    }
+
+    /// Where received bytes go, behind those already there. Only append.
+    pub fn input(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// Bytes received and not yet part of a request.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Bytes that must still arrive before a request is complete; 0 if that is not known. Checked against the limits.
+    pub fn missing(&self) -> usize {
+        self.guard.missing(self.buffer.len())
+    }
+
+    /// The next request; `None` if it has not arrived completely.
+    ///
+    /// # Errors
+    /// If the bytes are no request. Nothing behind them can be understood, so every later call returns the same.
+    #[expect(clippy::should_implement_trait, reason = "no iterator: more may come after the end")]
+    pub fn next(&mut self) -> Result<Option<Request>, ProtocolError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let next = self.decode();
+        if let Err(error) = next {
+            self.failed = Some(error);
+            self.buffer = BytesMut::new();
+        }
+        next
+    }
+
+    fn decode(&mut self) -> Result<Option<Request>, ProtocolError> {
+        loop {
+            let request = match self.guard.advance(&self.buffer, &self.bounds)? {
+                Found::Incomplete => return Ok(None),
+                Found::Array { len } => self.take_array(len),
+                Found::Inline { len, text_end } => self.take_line(len, text_end)?,
+            };
+            self.guard.reset();
+            if !request.is_empty() {
+                return Ok(Some(request));
+            }
+        }
+    }
+
+    fn take_array(&mut self, len: usize) -> Request {
+        let spans = self.guard.spans();
+        if spans.is_empty() {
+            self.buffer.advance(len);
+            return Request::new();
+        }
+        let frame = self.buffer.split_to(len).freeze();
+        spans.iter().map(|span| frame.slice(span.start..span.end)).collect()
+    }
+
+    fn take_line(&mut self, len: usize, text_end: usize) -> Result<Request, ProtocolError> {
+        let words = inline::split(self.buffer.get(..text_end).unwrap_or_default())?;
+        self.buffer.advance(len);
+        if self.bounds.is_before_auth {
+            if words.len() > limits::BEFORE_AUTH_MAX_ARGS {
+                return Err(ProtocolError::CountBeforeAuth);
+            }
+            if words.iter().any(|word| word.len() > limits::BEFORE_AUTH_MAX_ARG_BYTES) {
+                return Err(ProtocolError::LengthBeforeAuth);
+            }
+        }
+        Ok(words)
+    }
+}
+
+#[cfg(test)]
+mod tests;

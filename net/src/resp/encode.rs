@@ -1,0 +1,186 @@
+//! From replies to bytes, in RESP2 or RESP3.
+//!
+//! The one place where text becomes part of a line: bytes below 0x20 and 0x7F become blanks there, and what is not
+//! UTF-8 becomes U+FFFD, so nobody's data can end a reply and begin another.
+
+use bytes::{BufMut, BytesMut};
+use sierradb_protocol::{ErrorCode, Sink};
+
+/// How replies are written on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dialect {
+    /// RESP2 on a connection that never sent `HELLO`: pushes keep the header `>`, so that a client that does not
+    /// know them fails instead of taking an event for a reply.
+    Resp2Unasked,
+    /// RESP2 as asked for by `HELLO 2`: pushes are plain arrays.
+    Resp2,
+    /// RESP3.
+    Resp3,
+}
+
+impl Dialect {
+    /// 2 or 3.
+    pub const fn version(self) -> u64 {
+        match self {
+            Self::Resp2Unasked | Self::Resp2 => 2,
+            Self::Resp3 => 3,
+        }
+    }
+}
+
+/// Appends replies to a buffer.
+#[derive(Debug)]
+pub struct Encoder<'a> {
+    out: &'a mut BytesMut,
+    dialect: Dialect,
+}
+
+/// A line with a number takes at most: type, sign, 20 digits, CR, LF.
+const NUMBER_LINE_MAX: usize = 24;
+
+impl<'a> Encoder<'a> {
+    /// Writes behind what `out` holds.
+    pub fn new(out: &'a mut BytesMut, dialect: Dialect) -> Self {
+        Self { out, dialect }
+    }
+
+    /// How it writes.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    fn is_resp3(&self) -> bool {
+        self.dialect == Dialect::Resp3
+    }
+
+    /// `kind`, digits, CR, LF, in one piece.
+    fn number_line(&mut self, kind: u8, value: u64) {
+        self.signed_line(kind, false, value);
+    }
+
+    fn signed_line(&mut self, kind: u8, is_negative: bool, value: u64) {
+        let mut line = [0; NUMBER_LINE_MAX];
+        let mut rest = value;
+        let mut start = NUMBER_LINE_MAX;
+        let mut put = |byte: u8| {
+            start -= 1;
+            if let Some(place) = line.get_mut(start) {
+                *place = byte;
+            }
+        };
+        put(b'\n');
+        put(b'\r');
+        loop {
+            put(b'0' + u8::try_from(rest % 10).unwrap_or(0));
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        if is_negative {
+            put(b'-');
+        }
+        put(kind);
+        self.out.put_slice(line.get(start..).unwrap_or_default());
+    }
+
+    fn line_start(&mut self, kind: u8, text_len: usize) {
+        self.out.reserve(text_len + 3);
+        self.out.put_u8(kind);
+    }
+
+    fn line_end(&mut self) {
+        self.out.put_slice(b"\r\n");
+    }
+
+    /// Text that must stay on its line.
+    fn cleaned(&mut self, text: &str) {
+        if !text.bytes().any(is_control) {
+            self.out.put_slice(text.as_bytes());
+            return;
+        }
+        self.out.extend(text.bytes().map(|byte| if is_control(byte) { b' ' } else { byte }));
+    }
+}
+
+/// Bytes of UTF-8's longer sequences lie above these, so they are left alone.
+fn is_control(byte: u8) -> bool {
+    byte < 0x20 || byte == 0x7F
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+impl Sink for Encoder<'_> {
+    fn map(&mut self, entries: usize) {
+        if self.is_resp3() {
+            self.number_line(b'%', count(entries));
+        } else {
+            self.number_line(b'*', count(entries).saturating_mul(2));
+        }
+    }
+
+    fn array(&mut self, len: usize) {
+        self.number_line(b'*', count(len));
+    }
+
+    fn push(&mut self, len: usize) {
+        let kind = if self.dialect == Dialect::Resp2 { b'*' } else { b'>' };
+        self.number_line(kind, count(len));
+    }
+
+    fn simple(&mut self, text: &str) {
+        self.line_start(b'+', text.len());
+        self.cleaned(text);
+        self.line_end();
+    }
+
+    fn word(&mut self, word: &str) {
+        debug_assert!(!word.bytes().any(is_control), "{word:?} is no word");
+        self.line_start(b'+', word.len());
+        self.out.put_slice(word.as_bytes());
+        self.line_end();
+    }
+
+    fn bulk(&mut self, bytes: &[u8]) {
+        self.out.reserve(bytes.len() + NUMBER_LINE_MAX + 2);
+        self.number_line(b'$', count(bytes.len()));
+        self.out.put_slice(bytes);
+        self.line_end();
+    }
+
+    fn integer(&mut self, value: u64) {
+        assert!(i64::try_from(value).is_ok(), "{value} is beyond what a reply can carry");
+        self.number_line(b':', value);
+    }
+
+    fn integer_i64(&mut self, value: i64) {
+        self.signed_line(b':', value < 0, value.unsigned_abs());
+    }
+
+    fn boolean(&mut self, value: bool) {
+        self.out.put_slice(match (self.is_resp3(), value) {
+            (true, true) => b"#t\r\n",
+            (true, false) => b"#f\r\n",
+            (false, true) => b":1\r\n",
+            (false, false) => b":0\r\n",
+        });
+    }
+
+    fn null(&mut self) {
+        self.out.put_slice(if self.is_resp3() { b"_\r\n" } else { b"$-1\r\n" });
+    }
+
+    fn error(&mut self, code: ErrorCode, text: &str) {
+        let code = code.as_str();
+        self.line_start(b'-', code.len() + 1 + text.len());
+        self.out.put_slice(code.as_bytes());
+        self.out.put_u8(b' ');
+        self.cleaned(text);
+        self.line_end();
+    }
+}
+
+#[cfg(test)]
+mod tests;

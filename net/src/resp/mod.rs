@@ -1,0 +1,11 @@
+//! The Redis serialization protocol, versions 2 and 3.
+
+mod decode;
+mod encode;
+mod error;
+mod guard;
+mod inline;
+
+pub use decode::{Access, Decoder, Request};
+pub use encode::{Dialect, Encoder};
+pub use error::ProtocolError;
