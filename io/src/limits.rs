@@ -11,3 +11,18 @@ pub const LISTEN_BACKLOG: u32 = 1_024;
 
 /// Idle seconds after which a stream asks whether its peer is still there.
 pub const KEEPALIVE_SECS: u32 = 300;
+/// Unsynced changes a simulated file keeps apart; beyond it the older half counts as written back by the kernel.
+#[cfg(feature = "sim")]
+pub const SIM_PENDING_CHANGES: usize = 4_096;
+
+/// Connections waiting for `accept` on a listener of the in-memory network; beyond it `connect` is refused.
+#[cfg(feature = "sim")]
+pub const SIM_ACCEPT_QUEUE: usize = 128;
+
+/// Bytes in flight per direction of a stream of the in-memory network; beyond it a write waits.
+#[cfg(feature = "sim")]
+pub const SIM_STREAM_BYTES: usize = 65_536;
+
+/// Simulated time after which [`sim::run`](crate::sim::run) takes its body for stuck.
+#[cfg(feature = "sim")]
+pub const SIM_RUN_LIMIT: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
