@@ -11,6 +11,7 @@ pub const LISTEN_BACKLOG: u32 = 1_024;
 
 /// Idle seconds after which a stream asks whether its peer is still there.
 pub const KEEPALIVE_SECS: u32 = 300;
+
 /// Unsynced changes a simulated file keeps apart; beyond it the older half counts as written back by the kernel.
 #[cfg(feature = "sim")]
 pub const SIM_PENDING_CHANGES: usize = 4_096;
