@@ -37,6 +37,8 @@ pub enum ParseError {
     SetInfoOption { word: Quoted },
     #[error("client-id should be greater than 0")]
     ClientId,
+    #[error("Invalid client ID")]
+    InvalidClientId,
     #[error("Unknown client type {word}")]
     ClientType { word: Quoted },
     #[error("value is not an integer or out of range")]
@@ -125,6 +127,7 @@ impl ParseError {
             | Self::ClientName { .. }
             | Self::SetInfoOption { .. }
             | Self::ClientId
+            | Self::InvalidClientId
             | Self::ClientType { .. }
             | Self::NotInteger
             | Self::DbIndex => ErrorCode::Err,

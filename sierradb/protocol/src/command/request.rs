@@ -4,10 +4,14 @@ use bytes::Bytes;
 
 use crate::args::{Args, Upper};
 use crate::command::append::{EAppend, EMAppend};
+use crate::command::client::ClientCommand;
 use crate::command::follow::{EAck, EPSub, ESub, EUnsub};
 use crate::command::read::{EGet, EPScan, EPSeq, ESVer, EScan};
+use crate::command::redis::{Auth, CommandQuery, ConfigQuery, Hello};
 use crate::command::spec::Spec;
+use crate::command::specs_client as client;
 use crate::command::specs_event as event;
+use crate::command::specs_redis as redis;
 use crate::command::table;
 use crate::command::words::Words;
 use crate::parse_error::ParseError;
@@ -38,6 +42,44 @@ pub enum Command {
     EAck(EAck),
     /// End a subscription.
     EUnsub(EUnsub),
+    /// Choose the protocol, log in, name the connection.
+    Hello(Hello),
+    /// Log in.
+    Auth(Auth),
+    /// Answer, with the message if there is one.
+    Ping(Option<Bytes>),
+    /// Answer with the message.
+    Echo(Bytes),
+    /// The time of the server.
+    Time,
+    /// Number of streams.
+    DbSize,
+    /// Answer, then close.
+    Quit,
+    /// Put the connection back to how it started.
+    Reset,
+    /// Database 0, the only one.
+    Select,
+    /// Connections.
+    Client(ClientCommand),
+    /// Which commands there are.
+    Command(CommandQuery),
+    /// Sections of the state of the server, as sent; none is the default ones.
+    Info(Vec<Bytes>),
+    /// Settings.
+    Config(ConfigQuery),
+    /// Role as Redis clients understand it.
+    Role,
+    /// Modules: none.
+    ModuleList,
+    /// What MODULE can do.
+    ModuleHelp,
+    /// Refused; the words behind CLUSTER.
+    Cluster(Vec<Bytes>),
+    /// Refused.
+    ReadOnly,
+    /// Refused.
+    ReadWrite,
 }
 
 impl Command {
@@ -80,6 +122,24 @@ impl Command {
             Self::EPSub(command) => command.encode(&mut words),
             Self::EAck(command) => command.encode(&mut words),
             Self::EUnsub(command) => command.encode(&mut words),
+            Self::Hello(command) => command.encode(&mut words),
+            Self::Auth(command) => command.encode(&mut words),
+            Self::Ping(message) => message.iter().for_each(|word| words.bytes(word.clone())),
+            Self::Echo(message) => words.bytes(message.clone()),
+            Self::Client(command) => command.encode(&mut words),
+            Self::Command(query) => query.encode(&mut words),
+            Self::Config(query) => query.encode(&mut words),
+            Self::Info(list) | Self::Cluster(list) => words.all(list),
+            Self::Select => words.text(0),
+            Self::ModuleList => words.keyword("LIST"),
+            Self::ModuleHelp => words.keyword("HELP"),
+            Self::Time
+            | Self::DbSize
+            | Self::Quit
+            | Self::Reset
+            | Self::Role
+            | Self::ReadOnly
+            | Self::ReadWrite => {}
         }
         words.finish()
     }
@@ -98,6 +158,24 @@ impl Command {
             Self::EPSub(_) => &event::EPSUB,
             Self::EAck(_) => &event::EACK,
             Self::EUnsub(_) => &event::EUNSUB,
+            Self::Hello(_) => &redis::HELLO,
+            Self::Auth(_) => &redis::AUTH,
+            Self::Ping(_) => &redis::PING,
+            Self::Echo(_) => &redis::ECHO,
+            Self::Time => &redis::TIME,
+            Self::DbSize => &redis::DBSIZE,
+            Self::Quit => &redis::QUIT,
+            Self::Reset => &redis::RESET,
+            Self::Select => &redis::SELECT,
+            Self::Client(_) => &client::CLIENT,
+            Self::Command(_) => &redis::COMMAND,
+            Self::Info(_) => &redis::INFO,
+            Self::Config(_) => &redis::CONFIG,
+            Self::Role => &redis::ROLE,
+            Self::ModuleList | Self::ModuleHelp => &redis::MODULE,
+            Self::Cluster(_) => &redis::CLUSTER,
+            Self::ReadOnly => &redis::READONLY,
+            Self::ReadWrite => &redis::READWRITE,
         }
     }
 }

@@ -145,6 +145,11 @@ impl Argument {
         Self { name, kind: ArgumentKind::PureToken, token, optional: false, multiple: false }
     }
 
+    /// The same, but it may be left out.
+    pub(crate) const fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
     /// The same, but it may be repeated.
     pub(crate) const fn multiple(self) -> Self {
         Self { multiple: true, ..self }

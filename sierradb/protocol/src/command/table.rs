@@ -2,12 +2,21 @@
 
 use crate::args::Upper;
 use crate::command::spec::{Spec, find_in};
+use crate::command::specs_client as client;
 use crate::command::specs_event as event;
+use crate::command::specs_redis as redis;
 
 /// Every command we know, sorted by name.
 pub static COMMANDS: &[Spec] = &[
+    redis::AUTH,
+    client::CLIENT,
+    redis::CLUSTER,
+    redis::COMMAND,
+    redis::CONFIG,
+    redis::DBSIZE,
     event::EACK,
     event::EAPPEND,
+    redis::ECHO,
     event::EGET,
     event::EMAPPEND,
     event::EPSCAN,
@@ -17,6 +26,17 @@ pub static COMMANDS: &[Spec] = &[
     event::ESUB,
     event::ESVER,
     event::EUNSUB,
+    redis::HELLO,
+    redis::INFO,
+    redis::MODULE,
+    redis::PING,
+    redis::QUIT,
+    redis::READONLY,
+    redis::READWRITE,
+    redis::RESET,
+    redis::ROLE,
+    redis::SELECT,
+    redis::TIME,
 ];
 
 /// The command of this name, in any case.

@@ -25,6 +25,10 @@ impl Words {
         self.0.push(value);
     }
 
+    pub(crate) fn all(&mut self, values: &[Bytes]) {
+        self.0.extend_from_slice(values);
+    }
+
     pub(crate) fn option(&mut self, name: &'static str, value: Option<impl Display>) {
         if let Some(value) = value {
             self.keyword(name);
