@@ -2,8 +2,20 @@
 //! and for sealed ones in `.idx` files.
 
 mod blocks;
+pub(crate) mod build;
+mod check;
+pub(crate) mod filter;
+pub(crate) mod footer;
 pub(crate) mod hash;
 pub(crate) mod heads;
+mod layout;
 pub(crate) mod live;
+pub(crate) mod page;
+pub(crate) mod pages;
+pub(crate) mod postings;
+pub(crate) mod sealed;
 pub(crate) mod streams;
 mod table;
+mod tail;
+#[cfg(test)]
+mod testing;

@@ -150,7 +150,14 @@ pub(crate) async fn read(file: &dyn File, offset: u64, len: usize) -> Result<Byt
 }
 
 /// `len` bytes at `offset` if the page cache has them.
-fn try_read(file: &dyn File, offset: u64, len: usize) -> Result<Option<Bytes>, DiskError> {
+///
+/// # Errors
+/// What the disk said.
+pub(crate) fn try_read(
+    file: &dyn File,
+    offset: u64,
+    len: usize,
+) -> Result<Option<Bytes>, DiskError> {
     let mut buffer = BytesMut::zeroed(len);
     let Some(count) = file.try_read_at(&mut buffer, offset)? else {
         return Ok(None);
@@ -246,7 +253,8 @@ mod tests {
 
     #[test]
     fn what_must_wait_is_left_to_the_waiting_path() {
-        let file = MemFile { gate: Some(Notify::new()), ..MemFile::new(content(BLOCK)) };
+        let mut file = MemFile::new(content(BLOCK));
+        file.gate = Some(Notify::new());
         file.cold.store(true, SeqCst);
         let (file, cached) = open(file, u64::MAX);
         assert_eq!(cached.try_get(0, 8), None);

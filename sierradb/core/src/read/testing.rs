@@ -1,17 +1,21 @@
-//! A file in memory that counts its reads. For tests of this crate only.
+//! A file in memory that counts its reads, and a disk of such files. For tests of this crate only.
 
-use std::path::Path;
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
-use sierradb_io::{DiskError, DiskErrorKind, DiskFut, DiskOp, File, Fut};
+use sierradb_io::{
+    DirLock, Disk, DiskError, DiskErrorKind, DiskFut, DiskOp, Entry, EntryKind, File, Fut,
+    OpenMode, OpenOptions, Space,
+};
 use tokio::sync::Notify;
 
 /// A file in memory.
 #[derive(Default)]
 pub(crate) struct MemFile {
-    pub(crate) bytes: Mutex<Vec<u8>>,
+    bytes: Mutex<Vec<u8>>,
     /// Reads answered, of either kind.
     pub(crate) reads: AtomicU64,
     /// Makes `try_read_at` say that the disk must be asked.
@@ -20,7 +24,12 @@ pub(crate) struct MemFile {
     pub(crate) broken: AtomicBool,
     /// With `cold`: a read waits for one notification here first.
     pub(crate) gate: Option<Notify>,
+    /// Where syncs are noted, and under which name.
+    journal: Option<(Journal, PathBuf)>,
 }
+
+/// Operations in their order.
+type Journal = Arc<Mutex<Vec<String>>>;
 
 impl MemFile {
     pub(crate) fn new(bytes: Vec<u8>) -> Self {
@@ -89,6 +98,9 @@ impl File for MemFile {
     }
 
     fn sync_data(&self) -> DiskFut<'_, ()> {
+        if let Some((journal, path)) = &self.journal {
+            journal.lock().unwrap().push(format!("sync {}", path.display()));
+        }
         Box::pin(async { Ok(()) })
     }
 
@@ -108,5 +120,89 @@ impl File for MemFile {
     fn set_len(&self, len: u64) -> DiskFut<'_, ()> {
         self.change(|bytes| bytes.resize(usize::try_from(len).unwrap(), 0));
         Box::pin(async { Ok(()) })
+    }
+}
+
+/// Named files, and the operations in their order as text.
+#[derive(Default)]
+pub(crate) struct MemDisk {
+    pub(crate) files: Mutex<BTreeMap<PathBuf, Arc<MemFile>>>,
+    pub(crate) journal: Journal,
+}
+
+impl MemDisk {
+    fn note(&self, text: String) {
+        self.journal.lock().unwrap().push(text);
+    }
+
+    pub(crate) fn put(&self, path: impl Into<PathBuf>, bytes: Vec<u8>) -> Arc<MemFile> {
+        let file = Arc::new(MemFile::new(bytes));
+        self.files.lock().unwrap().insert(path.into(), file.clone());
+        file
+    }
+}
+
+impl Disk for MemDisk {
+    fn open<'a>(&'a self, path: &'a Path, options: OpenOptions) -> DiskFut<'a, Arc<dyn File>> {
+        let mut files = self.files.lock().unwrap();
+        let found = files.get(path).cloned();
+        let opened = match (options.mode, found) {
+            (OpenMode::CreateNew, Some(_)) => Err(error(DiskOp::Open, path, DiskErrorKind::Exists)),
+            (OpenMode::Existing, None) => Err(error(DiskOp::Open, path, DiskErrorKind::NotFound)),
+            (_, Some(file)) => Ok(file),
+            (_, None) => {
+                let journal = Some((self.journal.clone(), path.to_owned()));
+                let file = Arc::new(MemFile { journal, ..MemFile::default() });
+                files.insert(path.to_owned(), file.clone());
+                Ok(file)
+            }
+        };
+        self.note(format!("open {}", path.display()));
+        Box::pin(async { opened.map(|file| -> Arc<dyn File> { file }) })
+    }
+
+    fn list<'a>(&'a self, dir: &'a Path) -> DiskFut<'a, Vec<Entry>> {
+        let files = self.files.lock().unwrap();
+        let entries =
+            files.iter().filter(|(path, _)| path.parent() == Some(dir)).map(|(path, file)| Entry {
+                name: path.file_name().unwrap().to_string_lossy().into_owned(),
+                kind: EntryKind::File,
+                len: u64::try_from(file.content().len()).unwrap(),
+            });
+        let entries = entries.collect();
+        Box::pin(async { Ok(entries) })
+    }
+
+    fn create_dir<'a>(&'a self, _: &'a Path) -> DiskFut<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn sync_dir<'a>(&'a self, dir: &'a Path) -> DiskFut<'a, ()> {
+        self.note(format!("sync_dir {}", dir.display()));
+        Box::pin(async { Ok(()) })
+    }
+
+    fn rename<'a>(&'a self, from: &'a Path, to: &'a Path) -> DiskFut<'a, ()> {
+        self.note(format!("rename {} {}", from.display(), to.display()));
+        let mut files = self.files.lock().unwrap();
+        let file = files.remove(from).unwrap();
+        files.insert(to.to_owned(), file);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn remove<'a>(&'a self, path: &'a Path) -> DiskFut<'a, ()> {
+        self.note(format!("remove {}", path.display()));
+        let removed = self.files.lock().unwrap().remove(path);
+        Box::pin(async move {
+            removed.map(drop).ok_or_else(|| error(DiskOp::Remove, path, DiskErrorKind::NotFound))
+        })
+    }
+
+    fn space<'a>(&'a self, _: &'a Path) -> DiskFut<'a, Space> {
+        Box::pin(async { Ok(Space { free_bytes: u64::MAX, total_bytes: u64::MAX }) })
+    }
+
+    fn lock<'a>(&'a self, _: &'a Path) -> DiskFut<'a, DirLock> {
+        Box::pin(async { Ok(DirLock::new(Box::new(()))) })
     }
 }
