@@ -4,6 +4,11 @@
     not(test),
     expect(dead_code, reason = "the store is put together from these parts later")
 )]
+mod bucket;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the store is put together from these parts later")
+)]
 mod index;
 pub mod limits;
 #[cfg_attr(

@@ -245,6 +245,11 @@ impl ActiveSegment {
         Self { header, end }
     }
 
+    /// A segment whose frames up to `end` are known.
+    pub(crate) fn resume(header: SegmentHeader, end: LogEnd) -> Self {
+        Self { header, end }
+    }
+
     /// Its header.
     pub(crate) fn header(&self) -> &SegmentHeader {
         &self.header

@@ -4,10 +4,15 @@
 //! log entry of kind [`frame::FrameKind::Transaction`] holds events. Nothing in here decides anything about
 //! streams, versions or commits: it turns values into bytes and checked bytes into values.
 
+pub(crate) mod aftermath;
 pub(crate) mod checkpoint;
 pub(crate) mod event_codec;
 pub(crate) mod extension;
 pub(crate) mod file;
 pub(crate) mod frame;
 pub(crate) mod mask;
+pub(crate) mod reader;
 pub(crate) mod space;
+#[cfg(test)]
+pub(crate) mod testing;
+mod window;
