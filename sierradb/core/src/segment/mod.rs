@@ -9,6 +9,8 @@ pub(crate) mod checkpoint;
 pub(crate) mod event_codec;
 pub(crate) mod extension;
 pub(crate) mod file;
+#[cfg(test)]
+mod fixture;
 pub(crate) mod frame;
 pub(crate) mod mask;
 pub(crate) mod reader;
