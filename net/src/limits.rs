@@ -1,5 +1,7 @@
 //! Named bounds of this crate.
 
+use std::time::Duration;
+
 /// Arguments of one request; more are a protocol error.
 pub const REQUEST_MAX_ARGS: usize = 1_048_576;
 
@@ -17,3 +19,27 @@ pub const BEFORE_AUTH_MAX_ARG_BYTES: usize = 16 << 10;
 
 /// Places for argument positions kept from one request to the next; a request with more gives them back.
 pub const KEPT_SPANS: usize = 1_024;
+
+/// Bytes of unsent replies beyond which no requests are read from their connection.
+pub const REPLY_BUDGET_BYTES: usize = 8 << 20;
+
+/// Bytes of pushes waiting on a connection, or one push of any size; then its subscriptions wait.
+pub const PUSH_BUDGET_BYTES: usize = 8 << 20;
+
+/// What a waiting push is counted as beside its bytes.
+pub const PUSH_OVERHEAD_BYTES: usize = 64;
+
+/// Pieces handed to the socket in one system call; more take another.
+pub const WRITE_SLICES: usize = 128;
+
+/// Room made for one read from a quiet connection.
+pub const READ_CHUNK_MIN_BYTES: usize = 4 << 10;
+
+/// Room made for one read from a busy connection.
+pub const READ_CHUNK_MAX_BYTES: usize = 256 << 10;
+
+/// An empty buffer for replies with more room than this is given back.
+pub const KEPT_REPLY_BYTES: usize = 64 << 10;
+
+/// How long nobody is accepted after accepting failed, which means that descriptors ran out.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -56,6 +56,15 @@ impl Decoder {
         &mut self.buffer
     }
 
+    /// As [`input`](Self::input), with room for `room` more bytes. An empty buffer that is much larger is given back.
+    pub fn input_with_room(&mut self, room: usize) -> &mut BytesMut {
+        if self.buffer.is_empty() && self.buffer.capacity() / 4 > room {
+            self.buffer = BytesMut::new();
+        }
+        self.buffer.reserve(room);
+        &mut self.buffer
+    }
+
     /// Bytes received and not yet part of a request.
     pub fn buffered(&self) -> usize {
         self.buffer.len()

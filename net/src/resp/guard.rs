@@ -106,7 +106,10 @@ impl Guard {
                     return self.inline(bytes);
                 }
                 Stage::Count => self.count(bytes, bounds)?,
-                Stage::Type => self.argument_type(bytes)?,
+                Stage::Type => {
+                    self.short_arguments(bytes, bounds);
+                    self.args_left == 0 || self.argument_type(bytes)?
+                }
                 Stage::Simple => self.simple(bytes, bounds)?,
                 Stage::Length { skip } => self.length(bytes, skip, bounds)?,
                 Stage::Content { len, skip } => self.content(bytes, len, skip)?,
@@ -155,6 +158,22 @@ impl Guard {
         }
         self.begin(Stage::Type, end + 1);
         Ok(true)
+    }
+
+    /// Takes the arguments that nearly all are: short, and complete. Whatever looks different, or would go beyond a
+    /// bound, is left to the careful stages.
+    fn short_arguments(&mut self, bytes: &[u8], bounds: &Bounds) {
+        let end_of_bounds = bytes.len().min(bounds.max_request_bytes);
+        while self.args_left > 0
+            && let Some(rest) = bytes.get(self.at..end_of_bounds)
+            && let Some((header, len)) = short_length(rest)
+            && let Some([b'\r', b'\n']) = rest.get(header + len..header + len + 2)
+        {
+            let start = self.at + header;
+            self.spans.push(Span { start, end: start + len });
+            self.args_left -= 1;
+            self.at = start + len + 2;
+        }
     }
 
     fn argument_type(&mut self, bytes: &[u8]) -> Result<bool, ProtocolError> {
@@ -252,6 +271,22 @@ fn check_length(len: usize, bounds: &Bounds) -> Result<(), ProtocolError> {
         return Err(ProtocolError::LengthBeforeAuth);
     }
     Ok(())
+}
+
+/// Bytes of the header, and the length it announces, if that has one to three digits.
+fn short_length(bytes: &[u8]) -> Option<(usize, usize)> {
+    let digit = |byte: u8| {
+        let value = byte.wrapping_sub(b'0');
+        (value <= 9).then_some(usize::from(value))
+    };
+    match *bytes {
+        [b'$', a, b'\r', b'\n', ..] => Some((4, digit(a)?)),
+        [b'$', a, b, b'\r', b'\n', ..] => Some((5, digit(a)? * 10 + digit(b)?)),
+        [b'$', a, b, c, b'\r', b'\n', ..] => {
+            Some((6, digit(a)? * 100 + digit(b)? * 10 + digit(c)?))
+        }
+        _ => None,
+    }
 }
 
 /// Whether the line from `start` with its line feed at `end` ends in CR LF.
