@@ -19,7 +19,7 @@ pub mod table;
 mod words;
 
 #[cfg(test)]
-mod test_support;
+pub(crate) mod test_support;
 
 pub use append::{AppendEvent, EAppend, EMAppend};
 pub use client::{
