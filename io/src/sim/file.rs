@@ -6,13 +6,13 @@ use bytes::{Bytes, BytesMut};
 use rustix::io::Errno;
 
 use super::crash::HalfLands;
-use super::disk::{DiskState, bytes_of, disk_error, rot_sector};
 use super::fault::OpFault;
 use super::inode::Reach;
 use super::names::NodeId;
-use super::num::{below, mix, to_u64, to_usize};
+use super::num::{below, bytes_of, mix, to_u64, to_usize};
 use super::op::{Door, Early, Plan, Subject};
-use crate::{DiskError, DiskErrorKind, DiskFut, DiskOp, File, Fut, OpenOptions};
+use super::state::{DiskState, disk_error, rot_sector};
+use crate::{DiskError, DiskErrorKind, DiskFut, DiskOp, File, Fut, OpenMode, OpenOptions};
 
 /// A handle. It points at the file, whatever its name becomes, and dies with its boot.
 pub(crate) struct SimFile {
@@ -35,28 +35,17 @@ impl SimFile {
         disk_error(op, &self.path, offset, errno)
     }
 
-    /// Refuses changes through a handle that may not, and of a file whose write or sync failed.
-    fn may_change(
-        &self,
-        state: &mut DiskState,
-        op: DiskOp,
-        offset: Option<u64>,
-    ) -> Result<(), DiskError> {
-        if !self.options.write {
-            return Err(self.error(op, offset, Errno::BADF));
-        }
-        self.not_poisoned(state, op, offset)
+    /// Refuses changes of a file whose write or sync failed, and through a handle that may not.
+    fn may_change(&self, state: &mut DiskState, op: DiskOp) -> Result<(), DiskError> {
+        self.not_poisoned(state, op)?;
+        let writable = self.options.write || self.options.mode != OpenMode::Existing;
+        if writable { Ok(()) } else { Err(self.error(op, None, Errno::BADF)) }
     }
 
-    fn not_poisoned(
-        &self,
-        state: &mut DiskState,
-        op: DiskOp,
-        offset: Option<u64>,
-    ) -> Result<(), DiskError> {
-        if state.file_mut(self.node, |errno| self.error(op, offset, errno))?.poisoned {
-            let path = self.path.clone();
-            return Err(DiskError { op, path, offset, kind: DiskErrorKind::Poisoned, errno: None });
+    fn not_poisoned(&self, state: &mut DiskState, op: DiskOp) -> Result<(), DiskError> {
+        if state.file_mut(self.node, |errno| self.error(op, None, errno))?.poisoned {
+            let error = self.error(op, None, Errno::IO);
+            return Err(DiskError { kind: DiskErrorKind::Poisoned, ..error });
         }
         Ok(())
     }
@@ -81,15 +70,16 @@ impl SimFile {
     async fn change(
         &self,
         op: DiskOp,
-        end: u64,
+        (offset, end): (u64, u64),
         apply: impl FnOnce(&mut super::inode::Inode, u64),
     ) -> Result<(), DiskError> {
+        let at = Some(offset);
         let work = |state: &mut DiskState, plan: &Plan| {
-            self.may_change(state, op, None)?;
+            self.may_change(state, op)?;
             if let Some(errno) = plan.fault.as_ref().and_then(OpFault::errno) {
-                return Err(self.fail(state, op, None, errno));
+                return Err(self.fail(state, op, at, errno));
             }
-            self.grow(state, end).map_err(|errno| self.error(op, None, errno))?;
+            self.grow(state, end).map_err(|errno| self.error(op, at, errno))?;
             let seq = state.next_seq();
             apply(state.file_mut(self.node, |errno| self.error(op, None, errno))?, seq);
             Ok(())
@@ -148,7 +138,7 @@ impl SimFile {
         offset: u64,
     ) -> Result<(), DiskError> {
         let op = DiskOp::Write;
-        self.may_change(state, op, Some(offset))?;
+        self.may_change(state, op)?;
         let end = offset + bytes_of(data);
         let full = self.grow(state, end).err();
         if let Some(errno) = plan.fault.as_ref().and_then(OpFault::errno).or(full) {
@@ -183,7 +173,7 @@ impl SimFile {
     }
 
     fn sync(&self, state: &mut DiskState, plan: &Plan) -> Result<(), DiskError> {
-        self.not_poisoned(state, DiskOp::Sync, None)?;
+        self.not_poisoned(state, DiskOp::Sync)?;
         let sector_bytes = state.config.sector_bytes;
         let failed = plan.fault.as_ref().and_then(OpFault::errno);
         let file = state.file_mut(self.node, |errno| self.error(DiskOp::Sync, None, errno))?;
@@ -230,7 +220,7 @@ impl File for SimFile {
 
     fn try_read_at(&self, buf: &mut [u8], offset: u64) -> Result<Option<usize>, DiskError> {
         let mut state = self.door.host.disk();
-        if !state.is_running(self.door.boot) {
+        if !state.is_running(self.door.boot) || self.options.direct {
             return Ok(None);
         }
         let misses = u64::from(state.config.cache_miss_permille);
@@ -283,12 +273,14 @@ impl File for SimFile {
     }
 
     fn allocate(&self, len: u64) -> DiskFut<'_, ()> {
-        Box::pin(self.change(DiskOp::Allocate, len, move |file, seq| file.allocate(seq, len)))
+        Box::pin(self.change(DiskOp::Allocate, (0, len), move |file, seq| file.allocate(seq, len)))
     }
 
     fn zero_range(&self, offset: u64, len: u64) -> DiskFut<'_, ()> {
         let end = offset.saturating_add(len);
-        Box::pin(self.change(DiskOp::Zero, end, move |file, seq| file.zero(seq, offset, len)))
+        Box::pin(
+            self.change(DiskOp::Zero, (offset, end), move |file, seq| file.zero(seq, offset, len)),
+        )
     }
 
     fn len(&self) -> DiskFut<'_, u64> {
@@ -299,7 +291,7 @@ impl File for SimFile {
     }
 
     fn set_len(&self, len: u64) -> DiskFut<'_, ()> {
-        Box::pin(self.change(DiskOp::SetLen, 0, move |file, seq| file.set_len(seq, len)))
+        Box::pin(self.change(DiskOp::SetLen, (len, 0), move |file, seq| file.set_len(seq, len)))
     }
 }
 

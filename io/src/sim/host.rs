@@ -12,13 +12,14 @@ use tokio::sync::Notify;
 use super::clock::{SimClock, WorldClock, world_sleep};
 use super::config::{DeadTasks, SimConfig};
 use super::crash::{ArmedCrash, CrashKind, CrashPoint};
-use super::disk::{DiskState, SimDisk};
+use super::disk::SimDisk;
 use super::entropy::{SimEntropy, stream_seed};
 use super::fault::Fault;
 use super::net::{MemNet, Sockets};
 use super::num::mix;
 use super::op::Door;
 use super::probe::{HostProbe, SimProbe, TraceLine};
+use super::state::DiskState;
 use super::task::{Gate, SimSpawner, TaskCount, TaskTable};
 use crate::{Io, Net, Prng, Site, TaskName};
 

@@ -29,6 +29,7 @@ mod num;
 mod op;
 mod probe;
 mod run;
+mod state;
 mod task;
 
 pub use config::{

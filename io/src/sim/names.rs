@@ -202,6 +202,9 @@ impl Tree {
             if target == node {
                 return Ok(());
             }
+            if self.is_below(from, target) {
+                return Err(Errno::NOTEMPTY);
+            }
             match (moves_dir, self.dir(target)) {
                 (true, None) => return Err(Errno::NOTDIR),
                 (false, Some(_)) => return Err(Errno::ISDIR),

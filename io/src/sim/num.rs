@@ -26,3 +26,8 @@ pub(crate) const fn mix(seed: u64, number: u64) -> u64 {
 pub(crate) fn below(hash: u64, bound: u64) -> u64 {
     u64::try_from((u128::from(hash) * u128::from(bound)) >> 64).unwrap_or(0)
 }
+
+/// Length of a slice as a number of bytes on disk.
+pub(crate) fn bytes_of(data: &[u8]) -> u64 {
+    to_u64(data.len())
+}

@@ -9,12 +9,12 @@ use std::time::Duration;
 use super::clock::world_sleep;
 use super::config::SimConfig;
 use super::crash::CrashKind;
-use super::disk::DiskState;
 use super::fault::OpFault;
 use super::host::HostShared;
 use super::names::NodeId;
 use super::num::{below, mix};
 use super::probe::trace_kind;
+use super::state::DiskState;
 use crate::{DiskError, DiskOp};
 
 /// What one boot needs to reach its host.
