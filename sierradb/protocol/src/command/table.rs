@@ -1,7 +1,6 @@
 //! All commands. Parsing, `COMMAND` and the documentation read this one list.
 
-use crate::args::Upper;
-use crate::command::spec::{Spec, find_in};
+use crate::command::spec::Spec;
 use crate::command::specs_client as client;
 use crate::command::specs_event as event;
 use crate::command::specs_redis as redis;
@@ -39,9 +38,44 @@ pub static COMMANDS: &[Spec] = &[
     redis::TIME,
 ];
 
+/// Names as numbers in the order of [`COMMANDS`]: a look-up is five comparisons of integers.
+static KEYS: [u128; COMMANDS.len()] = keys();
+
 /// The command of this name, in any case.
 pub fn find(name: &[u8]) -> Option<&'static Spec> {
-    find_in(COMMANDS, Upper::of(name).as_bytes())
+    let at = KEYS.binary_search(&key(name)?).ok()?;
+    // A NUL at the end of a name looks like none.
+    COMMANDS.get(at).filter(|spec| spec.name.len() == name.len())
+}
+
+const fn keys() -> [u128; COMMANDS.len()] {
+    let mut keys = [0; COMMANDS.len()];
+    let mut specs = COMMANDS;
+    let mut rest = keys.as_mut_slice();
+    while let (Some((spec, other_specs)), Some((first, others))) =
+        (specs.split_first(), rest.split_first_mut())
+    {
+        *first = key(spec.name.as_bytes()).expect("names have at most 16 bytes");
+        (specs, rest) = (other_specs, others);
+    }
+    keys
+}
+
+/// The upper-case letters as digits of a number, filled up with zeros at the end: sorted as the names are.
+const fn key(name: &[u8]) -> Option<u128> {
+    let mut key = 0;
+    let mut rest = name;
+    let mut room = u128::BITS;
+    while let Some((byte, others)) = rest.split_first() {
+        if room == 0 {
+            return None;
+        }
+        room -= u8::BITS;
+        // Widening cast: `From` is not const.
+        key |= (byte.to_ascii_uppercase() as u128) << room;
+        rest = others;
+    }
+    Some(key)
 }
 
 #[cfg(test)]
@@ -61,6 +95,9 @@ mod tests {
         }
         assert!(find(b"").is_none());
         assert!(find(b"EAPPENDX").is_none());
+        assert!(find(b"PING\0").is_none());
+        assert!(find(&[b'x'; 16]).is_none());
+        assert!(find(&[b'x'; 17]).is_none());
     }
 
     #[test]
