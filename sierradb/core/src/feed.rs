@@ -61,7 +61,7 @@ impl Feed {
     }
 
     fn cell(&self, partition: PartitionId) -> Option<&Cell> {
-        self.partitions.get(usize::from(partition.0))
+        self.partitions.get(usize::from(partition.get()))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a caller wants to append: valid, or not made.
 
+use std::num::NonZeroU16;
+
 use bytes::Bytes;
 use sierradb_protocol::{EventName, ExpectedVersion, PartitionId, PartitionSelector, StreamId};
 use uuid::Uuid;
@@ -170,17 +172,14 @@ impl Transaction {
     /// The partition, once the count is known.
     pub(crate) fn partition_id(
         &self,
-        partition_count: u16,
+        partition_count: NonZeroU16,
     ) -> Result<PartitionId, InvalidTransaction> {
-        let by_key = sierradb_protocol::id::partition_of(
-            sierradb_protocol::id::uuid_to_partition_hash(self.partition_key),
-            partition_count,
-        );
+        let by_key = PartitionId::of_key(self.partition_key, partition_count);
         match self.partition {
             PartitionSelector::Id(id) if id != by_key => Err(InvalidTransaction::WrongPartition {
                 partition_key: self.partition_key,
-                expected: by_key.0,
-                found: id.0,
+                expected: by_key.get(),
+                found: id.get(),
             }),
             PartitionSelector::Id(_) | PartitionSelector::Key(_) => Ok(by_key),
         }

@@ -1,0 +1,439 @@
+//! From a transaction to a log entry, or to a refusal: pure, synchronous, one per bucket.
+//!
+//! The planner decides everything about an entry before a byte of it is written: sequences, versions, times. It sees
+//! what is committed through a [`View`] and keeps what is in flight in its overlay. In this order it checks
+//! 1. identity: event ids already stored or in flight ([`super::identity`]);
+//! 2. the partition key of each stream against that of the stream's first event;
+//! 3. the expected version of each event, earlier events of the transaction counted in.
+//!
+//! Answers that need a disk are asked for ([`Verdict::Cold`]) and come back as [`Facts`]. A "no" that rests on an
+//! entry in flight is held until that entry is committed ([`Verdict::Held`]), so no error reveals what may vanish.
+//!
+//! Invariants: a sequence or version is given out once; entries leave in the order of their indexes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sierradb_protocol::{PartitionId, StreamId};
+use uuid::Uuid;
+
+use super::identity::{self, Identity};
+use super::overlay::{Head, Overlay, StreamKey};
+use super::version_check::{Judgement, Standing, judge};
+use crate::error::{AppendError, ReadError};
+use crate::event::{AppendResult, AppendedEvent};
+use crate::segment::event_codec::{EventFlags, NewEventRef, encode_transaction};
+use crate::segment::frame::{Frame, LogEntry};
+use crate::transaction::{EventDraft, IdOrigin, Transaction};
+
+/// What is committed, as far as memory knows it.
+pub(crate) trait View {
+    /// Head of a stream in the unsealed segments; `None` if they do not have it.
+    fn live_head(&self, key: &StreamKey) -> Option<Head>;
+
+    /// Frames in unsealed segments that may hold an event id: (segment, offset).
+    fn live_candidates(&self, event_id: Uuid) -> Vec<(u64, u64)>;
+
+    /// Number of the newest segment that only its index file knows; 0 if there is none.
+    fn last_sealed(&self) -> u64;
+}
+
+/// What had to be read for a transaction.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    /// The answers cover all segments up to this one.
+    pub(crate) through_segment: u64,
+    /// Heads there; `None`: no such stream.
+    pub(crate) streams: Vec<(StreamId, Option<Head>)>,
+    /// Frames there or in unsealed segments that do hold the id.
+    pub(crate) ids: Vec<(Uuid, Option<Arc<Frame>>)>,
+    /// Candidates in unsealed segments that were looked at: (segment, offset).
+    pub(crate) seen: Vec<(u64, u64)>,
+}
+
+impl Facts {
+    fn stream(&self, stream_id: &StreamId) -> Option<Option<Head>> {
+        self.streams.iter().find(|(known, _)| known == stream_id).map(|(_, head)| *head)
+    }
+
+    fn id(&self, event_id: Uuid) -> Option<Option<&Arc<Frame>>> {
+        self.ids.iter().find(|(known, _)| *known == event_id).map(|(_, frame)| frame.as_ref())
+    }
+}
+
+/// What to read before a transaction can be judged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ColdNeed {
+    pub(crate) streams: Vec<StreamId>,
+    pub(crate) ids: Vec<Uuid>,
+}
+
+/// What becomes of a transaction.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It is in flight now.
+    Planned(Box<Planned>),
+    /// It is answered at once; nothing is written.
+    Answered(Result<AppendResult, AppendError>),
+    /// It is entry `index` already, and gets that entry's answer.
+    Attached { index: u64 },
+    /// It is refused, once entry `index` is committed.
+    Held { index: u64, error: AppendError },
+    /// Its answer depends on what only the disk knows.
+    Cold(ColdNeed),
+}
+
+/// A planned entry: the numbers are given out, nothing is written.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) index: u64,
+    pub(crate) entry: LogEntry,
+    /// The answer once it is committed.
+    pub(crate) result: AppendResult,
+    /// Per event: stream and whether the id was given.
+    pub(crate) streams: Vec<(StreamId, IdOrigin)>,
+}
+
+/// The planner of one bucket.
+#[derive(Debug)]
+pub(crate) struct Planner {
+    bucket_id: u16,
+    bucket_count: u16,
+    next_index: u64,
+    /// Next sequence per partition of the bucket, entries in flight counted in.
+    next_sequences: Vec<u64>,
+    last_append_time_ns: u64,
+    /// The last entry known to be committed and durable.
+    committed_index: u64,
+    overlay: Overlay,
+}
+
+/// Where the committed log of a bucket ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogEnd {
+    /// Index of the last committed entry.
+    pub(crate) last_index: u64,
+    /// Next sequence per partition of the bucket, by `partition / bucket_count`.
+    pub(crate) next_sequences: Vec<u64>,
+    pub(crate) last_append_time_ns: u64,
+}
+
+/// A transaction on its way through the checks.
+struct Attempt<'a> {
+    transaction: &'a Transaction,
+    partition: PartitionId,
+    facts: Option<&'a Facts>,
+    view: &'a dyn View,
+    need: ColdNeed,
+}
+
+/// The head of a stream while a transaction is judged.
+#[derive(Clone, Copy)]
+struct Judged {
+    standing: Standing,
+    partition_key: Option<Uuid>,
+}
+
+impl Planner {
+    pub(crate) fn new(bucket_id: u16, bucket_count: u16, hash_seed: u64, end: LogEnd) -> Self {
+        Self {
+            bucket_id,
+            bucket_count,
+            next_index: end.last_index + 1,
+            next_sequences: end.next_sequences,
+            last_append_time_ns: end.last_append_time_ns,
+            committed_index: end.last_index,
+            overlay: Overlay::new(hash_seed),
+        }
+    }
+
+    /// Index that the next entry gets.
+    pub(crate) fn next_index(&self) -> u64 {
+        self.next_index
+    }
+
+    /// Starts again behind `end`: whatever was in flight is forgotten.
+    pub(crate) fn reset(&mut self, end: LogEnd) {
+        self.overlay.clear();
+        self.next_index = end.last_index + 1;
+        self.next_sequences = end.next_sequences;
+        self.last_append_time_ns = self.last_append_time_ns.max(end.last_append_time_ns);
+    }
+
+    /// Judges `transaction`. If it is [`Verdict::Planned`], it is in flight from now on.
+    pub(crate) fn plan(
+        &mut self,
+        transaction: &Transaction,
+        partition: PartitionId,
+        facts: Option<&Facts>,
+        view: &dyn View,
+        now_ns: u64,
+    ) -> Verdict {
+        // Facts are of no use once a segment was sealed that they do not cover.
+        let facts = facts.filter(|facts| facts.through_segment >= view.last_sealed());
+        let mut attempt =
+            Attempt { transaction, partition, facts, view, need: ColdNeed::default() };
+        match self.check_identity(&mut attempt) {
+            Ok(()) => {}
+            Err(verdict) => return verdict,
+        }
+        let heads = match self.check_streams(&mut attempt) {
+            Ok(heads) => heads,
+            Err(verdict) => return verdict,
+        };
+        let ColdNeed { streams, ids } = &attempt.need;
+        if !streams.is_empty() || !ids.is_empty() {
+            return Verdict::Cold(attempt.need);
+        }
+        self.take(transaction, partition, &heads, now_ns)
+    }
+
+    fn check_identity(&self, attempt: &mut Attempt<'_>) -> Result<(), Verdict> {
+        let partition = attempt.partition.get();
+        for draft in &attempt.transaction.events {
+            if draft.id_origin == IdOrigin::Assigned {
+                continue;
+            }
+            if let Some(index) = self.overlay.entry_of(partition, draft.event_id) {
+                return Err(Verdict::Attached { index }); // the caller compares the contents
+            }
+            match self.stored(attempt, draft.event_id) {
+                None => attempt.need.ids.push(draft.event_id),
+                Some(None) => {}
+                Some(Some(frame)) => {
+                    return Err(self.answer_of(attempt.transaction, draft.event_id, &frame));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `None`: only the disk knows.
+    fn stored(&self, attempt: &Attempt<'_>, event_id: Uuid) -> Option<Option<Arc<Frame>>> {
+        let candidates = attempt.view.live_candidates(event_id);
+        let Some(known) = attempt.facts.and_then(|facts| Some((facts, facts.id(event_id)?))) else {
+            return (candidates.is_empty() && attempt.view.last_sealed() == 0).then_some(None);
+        };
+        let (facts, found) = known;
+        if let Some(frame) = found {
+            return Some(Some(frame.clone()));
+        }
+        candidates.iter().all(|place| facts.seen.contains(place)).then_some(None)
+    }
+
+    fn answer_of(&self, transaction: &Transaction, event_id: Uuid, frame: &Frame) -> Verdict {
+        Verdict::Answered(match identity::compare(transaction, frame) {
+            Ok(Identity::Same(result)) => Ok(result),
+            Ok(Identity::Different) => {
+                Err(AppendError::Duplicate { event_id, partition_id: frame.header.partition })
+            }
+            Err(cause) => Err(AppendError::Read(ReadError::Damaged {
+                bucket_id: self.bucket_id,
+                segment: 0,
+                offset: frame.offset,
+                cause: cause.to_string(),
+            })),
+        })
+    }
+
+    /// Judges every event in order. On success each entry of the result is the version of one event.
+    fn check_streams(&self, attempt: &mut Attempt<'_>) -> Result<Vec<u64>, Verdict> {
+        let transaction = attempt.transaction;
+        let mut judged: BTreeMap<&StreamId, Judged> = BTreeMap::new();
+        let mut versions = Vec::with_capacity(transaction.events.len());
+        for draft in &transaction.events {
+            let stream = match judged.get(&draft.stream_id) {
+                Some(stream) => *stream,
+                None => match self.head(attempt, &draft.stream_id) {
+                    Some(stream) => stream,
+                    None => {
+                        attempt.need.streams.push(draft.stream_id.clone());
+                        continue;
+                    }
+                },
+            };
+            self.check_key(transaction, draft, stream)?;
+            self.check_version(transaction, draft, stream.standing)?;
+            versions.push(stream.standing.next);
+            if transaction.events.len() > 1 {
+                let standing =
+                    Standing { next: stream.standing.next + 1, ..stream.standing };
+                let partition_key = Some(transaction.partition_key);
+                judged.insert(&draft.stream_id, Judged { standing, partition_key });
+            }
+        }
+        Ok(versions)
+    }
+
+    fn head(&self, attempt: &Attempt<'_>, stream_id: &StreamId) -> Option<Judged> {
+        let key = (attempt.partition.get(), stream_id.clone());
+        let overlaid = self.overlay.head(&key);
+        let committed = match attempt.view.live_head(&key) {
+            Some(head) => Some(head),
+            None if attempt.view.last_sealed() == 0 => None,
+            // The committed version matters only for a refusal; a head in flight is enough otherwise.
+            None => match (attempt.facts.and_then(|facts| facts.stream(stream_id)), overlaid) {
+                (Some(known), _) => known,
+                (None, Some((head, _))) => Some(Head { next_version: 0, ..head }),
+                (None, None) => return None,
+            },
+        };
+        let committed_next = committed.map_or(0, |head| head.next_version);
+        Some(match overlaid {
+            Some((head, index)) => Judged {
+                standing: Standing {
+                    committed_next,
+                    next: head.next_version,
+                    in_flight: Some(index),
+                },
+                partition_key: Some(head.partition_key),
+            },
+            None => Judged {
+                standing: Standing { committed_next, next: committed_next, in_flight: None },
+                partition_key: committed.map(|head| head.partition_key),
+            },
+        })
+    }
+
+    fn check_key(
+        &self,
+        transaction: &Transaction,
+        draft: &EventDraft,
+        stream: Judged,
+    ) -> Result<(), Verdict> {
+        let Some(expected) = stream.partition_key.filter(|key| *key != transaction.partition_key)
+        else {
+            return Ok(());
+        };
+        let error = AppendError::KeyMismatch {
+            stream_id: draft.stream_id.clone(),
+            expected,
+            got: transaction.partition_key,
+        };
+        let Standing { committed_next, in_flight, .. } = stream.standing;
+        Err(match in_flight {
+            Some(index) if committed_next == 0 => Verdict::Held { index, error },
+            Some(_) | None => Verdict::Answered(Err(error)),
+        })
+    }
+
+    fn check_version(
+        &self,
+        transaction: &Transaction,
+        draft: &EventDraft,
+        standing: Standing,
+    ) -> Result<(), Verdict> {
+        let error = |current| AppendError::WrongVersion {
+            current,
+            expected: draft.expected,
+            partition_key: transaction.partition_key,
+            stream_id: draft.stream_id.clone(),
+        };
+        match judge(draft.expected, standing) {
+            Judgement::Met => Ok(()),
+            Judgement::Refused { current } => Err(Verdict::Answered(Err(error(current)))),
+            Judgement::Held { current, index } => {
+                Err(Verdict::Held { index, error: error(current) })
+            }
+        }
+    }
+
+    /// Everything is in order: gives out numbers and makes the entry.
+    fn take(
+        &mut self,
+        transaction: &Transaction,
+        partition: PartitionId,
+        versions: &[u64],
+        now_ns: u64,
+    ) -> Verdict {
+        self.last_append_time_ns = self.last_append_time_ns.max(now_ns);
+        let append_time_ns = self.last_append_time_ns;
+        let index = self.next_index;
+        self.next_index += 1;
+        let events: Vec<NewEventRef<'_>> = transaction
+            .events
+            .iter()
+            .zip(versions)
+            .map(|(draft, version)| event_ref(draft, *version, append_time_ns))
+            .collect();
+        let body = encode_transaction(transaction.partition_key, append_time_ns, &events);
+        let count = u16::try_from(events.len()).expect("transactions are bounded when made");
+        let first_sequence = self.take_sequences(partition, count);
+        for (draft, version) in transaction.events.iter().zip(versions) {
+            let key = (partition.get(), draft.stream_id.clone());
+            let head = Head { next_version: version + 1, partition_key: transaction.partition_key };
+            self.overlay.set_head(key, head, index);
+            if draft.id_origin == IdOrigin::Given {
+                self.overlay.add_id(partition.get(), draft.event_id, index);
+            }
+        }
+        let result = AppendResult {
+            partition_key: transaction.partition_key,
+            partition_id: partition,
+            first_partition_sequence: first_sequence,
+            last_partition_sequence: first_sequence + u64::from(count) - 1,
+            events: events.iter().map(appended).collect(),
+            duplicate: false,
+        };
+        let streams = transaction.events.iter();
+        let streams = streams.map(|draft| (draft.stream_id.clone(), draft.id_origin)).collect();
+        let hint = self.committed_index;
+        let entry = LogEntry::transaction(partition.get(), count, first_sequence, hint, body);
+        Verdict::Planned(Box::new(Planned { index, entry, result, streams }))
+    }
+
+    fn take_sequences(&mut self, partition: PartitionId, count: u16) -> u64 {
+        let slot = usize::from(partition.get() / self.bucket_count);
+        let next = self.next_sequences.get_mut(slot).expect("partitions are checked on arrival");
+        let first = *next;
+        *next += u64::from(count);
+        first
+    }
+
+    /// `applied` is committed and in the index now.
+    pub(crate) fn release(&mut self, applied: &Planned) {
+        assert!(applied.index > self.committed_index, "entry {} applied twice", applied.index);
+        self.committed_index = applied.index;
+        let partition = applied.result.partition_id.get();
+        for ((stream_id, origin), event) in applied.streams.iter().zip(&applied.result.events) {
+            self.overlay.release_head(&(partition, stream_id.clone()), applied.index);
+            if *origin == IdOrigin::Given {
+                self.overlay.release_id(partition, event.event_id);
+            }
+        }
+    }
+
+    /// Checked whenever nothing is in flight.
+    pub(crate) fn assert_idle(&self) {
+        assert!(self.overlay.is_empty(), "nothing is in flight, but the overlay remembers some");
+    }
+}
+
+fn appended(event: &NewEventRef<'_>) -> AppendedEvent {
+    AppendedEvent {
+        event_id: event.event_id,
+        stream_version: event.stream_version,
+        timestamp_ns: event.timestamp_ns,
+    }
+}
+
+fn event_ref(draft: &EventDraft, stream_version: u64, append_time_ns: u64) -> NewEventRef<'_> {
+    let mut flags = EventFlags::NONE;
+    if draft.timestamp_ns.is_none() {
+        flags = flags.with(EventFlags::TIMESTAMP_ASSIGNED);
+    }
+    if draft.id_origin == IdOrigin::Assigned {
+        flags = flags.with(EventFlags::ID_ASSIGNED);
+    }
+    NewEventRef {
+        event_id: draft.event_id,
+        stream_version,
+        timestamp_ns: draft.timestamp_ns.unwrap_or(append_time_ns),
+        flags,
+        stream_id: draft.stream_id.as_bytes(),
+        name: draft.event_name.as_bytes(),
+        extensions: &draft.extensions,
+        metadata: &draft.metadata,
+        payload: &draft.payload,
+    }
+}
