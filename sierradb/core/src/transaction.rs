@@ -1,7 +1,5 @@
 //! What a caller wants to append: valid, or not made.
 
-use std::num::NonZeroU16;
-
 use bytes::Bytes;
 use sierradb_protocol::{EventName, ExpectedVersion, PartitionId, PartitionSelector, StreamId};
 use uuid::Uuid;
@@ -172,7 +170,7 @@ impl Transaction {
     /// The partition, once the count is known.
     pub(crate) fn partition_id(
         &self,
-        partition_count: NonZeroU16,
+        partition_count: u16,
     ) -> Result<PartitionId, InvalidTransaction> {
         let by_key = PartitionId::of_key(self.partition_key, partition_count);
         match self.partition {

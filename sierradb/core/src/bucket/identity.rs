@@ -8,7 +8,7 @@ use sierradb_protocol::PartitionId;
 
 use crate::event::{AppendResult, AppendedEvent};
 use crate::segment::event_codec::{EventError, EventFlags, event_keys};
-use crate::segment::frame::Frame;
+use crate::segment::frame::{Frame, FrameHeader, LogEntry};
 use crate::transaction::{EventDraft, Transaction};
 
 /// What a stored transaction says to one that shares an id with it.
@@ -61,6 +61,32 @@ pub(crate) fn compare(transaction: &Transaction, frame: &Frame) -> Result<Identi
         events,
         duplicate: true,
     }))
+}
+
+/// Compares `transaction` with entry `index`, which is in flight.
+///
+/// # Errors
+/// As [`compare`].
+pub(crate) fn compare_entry(
+    transaction: &Transaction,
+    entry: &LogEntry,
+    index: u64,
+) -> Result<Identity, EventError> {
+    let header = FrameHeader {
+        header_crc: 0,
+        body_crc: entry.body_crc,
+        body_len: entry.body_len(),
+        prev_crc: 0,
+        partition: entry.partition,
+        event_count: entry.event_count,
+        first_sequence: entry.first_sequence,
+        commit_hint: entry.commit_hint,
+        index,
+        term: 1,
+        mask: 0,
+        kind: entry.kind,
+    };
+    compare(transaction, &Frame { header, offset: 0, body: entry.body.clone() })
 }
 
 /// A time that the retry leaves open is not compared. One that it gives must be the one stored, and that must have

@@ -8,17 +8,10 @@ use sierradb_io::Map;
 use sierradb_protocol::StreamId;
 use uuid::Uuid;
 
+pub(crate) use crate::index::heads::StreamHead as Head;
+
 /// Partition number and stream id: the identity of a stream.
 pub(crate) type StreamKey = (u16, StreamId);
-
-/// What is known of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
-    /// Version that the next event gets.
-    pub(crate) next_version: u64,
-    /// Key of the stream's first event.
-    pub(crate) partition_key: Uuid,
-}
 
 /// A head and the entry that set it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

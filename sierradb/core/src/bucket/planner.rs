@@ -110,7 +110,7 @@ pub(crate) struct Planner {
 
 /// Where the committed log of a bucket ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LogEnd {
+pub(crate) struct PlanStart {
     /// Index of the last committed entry.
     pub(crate) last_index: u64,
     /// Next sequence per partition of the bucket, by `partition / bucket_count`.
@@ -135,7 +135,7 @@ struct Judged {
 }
 
 impl Planner {
-    pub(crate) fn new(bucket_id: u16, bucket_count: u16, hash_seed: u64, end: LogEnd) -> Self {
+    pub(crate) fn new(bucket_id: u16, bucket_count: u16, hash_seed: u64, end: PlanStart) -> Self {
         Self {
             bucket_id,
             bucket_count,
@@ -153,7 +153,7 @@ impl Planner {
     }
 
     /// Starts again behind `end`: whatever was in flight is forgotten.
-    pub(crate) fn reset(&mut self, end: LogEnd) {
+    pub(crate) fn reset(&mut self, end: PlanStart) {
         self.overlay.clear();
         self.next_index = end.last_index + 1;
         self.next_sequences = end.next_sequences;

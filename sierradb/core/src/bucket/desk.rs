@@ -1,0 +1,471 @@
+//! Where a bucket's appends are judged: planner, entries in flight, and those who wait, behind one lock.
+//!
+//! Whoever brings an append plans it there and then; the writer takes what was planned; who commits takes it out and
+//! answers. So an append that needs no cold read changes threads twice only: to the writer and back.
+//!
+//! Lock order: the desk, then (inside) the segments' lock for reading. Never the other way, never over an await.
+//!
+//! Waiting is in order of arrival per partition: behind an append that waits for a read, later ones to the same
+//! partition wait too, so pipelined appends of one client get the numbers they would get one after another. A held
+//! refusal changes nothing and holds up nobody.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use sierradb_io::Mono;
+use sierradb_protocol::PartitionId;
+
+use super::health::Health;
+use super::identity::{self, Identity};
+use super::planner::{ColdNeed, Facts, PlanStart, Planned, Planner, Verdict, View};
+use super::waiters::{Answer, Waiter};
+use crate::error::AppendError;
+use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_FRAMES, MAX_IN_FLIGHT_BYTES, MAX_WAITING_APPENDS};
+use crate::segment::frame::LogEntry;
+use crate::transaction::Transaction;
+
+/// An append on its way in.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) transaction: Transaction,
+    pub(crate) partition: PartitionId,
+    pub(crate) waiter: Waiter,
+    pub(crate) begun: Mono,
+}
+
+/// A job that could not be planned yet.
+#[derive(Debug)]
+struct Waiting {
+    job: Job,
+    facts: Option<Facts>,
+    /// What it waits for; `None`: for room.
+    need: Option<ColdNeed>,
+    /// Somebody is reading it.
+    is_read: bool,
+}
+
+/// A planned entry and who waits for it.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(crate) planned: Box<Planned>,
+    pub(crate) begun: Mono,
+    pub(crate) waiters: Vec<Waiter>,
+    /// Whether the writer has it.
+    is_taken: bool,
+}
+
+/// A refusal that waits for an entry.
+#[derive(Debug)]
+struct Held {
+    waiter: Waiter,
+    error: AppendError,
+    begun: Mono,
+}
+
+/// Bounds of a desk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DeskLimits {
+    /// Entries in flight.
+    pub(crate) in_flight: usize,
+    /// The longest wait for a place, and for the sync.
+    pub(crate) timeout: Duration,
+}
+
+/// The state behind the lock.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    bucket_id: u16,
+    limits: DeskLimits,
+    planner: Planner,
+    health: Health,
+    /// In index order; a suffix of them is not yet taken by the writer.
+    in_flight: VecDeque<InFlight>,
+    in_flight_bytes: u64,
+    untaken: usize,
+    waiting: VecDeque<Waiting>,
+    held: BTreeMap<u64, Vec<Held>>,
+}
+
+/// Answers to give once the lock is gone.
+pub(crate) type Answers = Vec<(Waiter, Answer)>;
+
+/// What happened to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Wakes {
+    /// The writer has something to do.
+    pub(crate) writer: bool,
+    /// Something must be read.
+    pub(crate) reader: bool,
+}
+
+impl Desk {
+    pub(crate) fn new(bucket_id: u16, limits: DeskLimits, planner: Planner, health: Health) -> Self {
+        Self {
+            bucket_id,
+            limits,
+            planner,
+            health,
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            untaken: 0,
+            waiting: VecDeque::new(),
+            held: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Entries planned and not yet in the index.
+    pub(crate) fn in_flight_count(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Appends not yet answered that only wait.
+    pub(crate) fn waiting_count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether nothing is in work.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight.is_empty() && self.waiting.is_empty() && self.held.is_empty()
+    }
+
+    /// Takes a job in.
+    pub(crate) fn submit(
+        &mut self,
+        job: Job,
+        view: &dyn View,
+        now_ns: u64,
+        answers: &mut Answers,
+    ) -> Wakes {
+        if let Some(refusal) = self.health.refusal(self.bucket_id) {
+            answers.push((job.waiter, Err(refusal)));
+            return Wakes::default();
+        }
+        let partition = job.partition;
+        let is_behind = self.waiting.iter().any(|waiting| {
+            waiting.need.is_none() || waiting.job.partition == partition
+        });
+        let waiting = Waiting { job, facts: None, need: None, is_read: false };
+        if is_behind || !self.has_room() {
+            return self.wait(waiting, answers);
+        }
+        match self.judge(waiting, view, now_ns, answers) {
+            Ok(wakes) => wakes,
+            Err(waiting) => {
+                let wakes = self.wait(waiting, answers);
+                Wakes { reader: true, ..wakes }
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_flight.len() < self.limits.in_flight && self.in_flight_bytes < MAX_IN_FLIGHT_BYTES
+    }
+
+    fn wait(&mut self, waiting: Waiting, answers: &mut Answers) -> Wakes {
+        if self.waiting.len() >= MAX_WAITING_APPENDS {
+            let partition_id = waiting.job.partition.get();
+            answers.push((waiting.job.waiter, Err(AppendError::Busy { partition_id })));
+        } else {
+            self.waiting.push_back(waiting);
+        }
+        Wakes::default()
+    }
+
+    /// Judges a job. Gives it back if it must wait for a read.
+    fn judge(
+        &mut self,
+        mut waiting: Waiting,
+        view: &dyn View,
+        now_ns: u64,
+        answers: &mut Answers,
+    ) -> Result<Wakes, Waiting> {
+        let Job { transaction, partition, .. } = &waiting.job;
+        let verdict =
+            self.planner.plan(transaction, *partition, waiting.facts.as_ref(), view, now_ns);
+        let mut wakes = Wakes::default();
+        match verdict {
+            Verdict::Cold(need) => {
+                (waiting.need, waiting.facts, waiting.is_read) = (Some(need), None, false);
+                return Err(waiting);
+            }
+            Verdict::Planned(planned) => {
+                self.in_flight_bytes += planned.entry.frame_len();
+                self.untaken += 1;
+                let Job { waiter, begun, .. } = waiting.job;
+                let waiters = vec![waiter];
+                self.in_flight.push_back(InFlight { planned, begun, waiters, is_taken: false });
+                wakes.writer = true;
+            }
+            Verdict::Answered(answer) => answers.push((waiting.job.waiter, answer)),
+            Verdict::Attached { index } => self.attach(waiting.job, index),
+            Verdict::Held { index, error } => {
+                let Job { waiter, begun, .. } = waiting.job;
+                self.held.entry(index).or_default().push(Held { waiter, error, begun });
+            }
+        }
+        Ok(wakes)
+    }
+
+    /// A retry of what is in flight gets its answer; another use of its id is refused once it is committed.
+    fn attach(&mut self, job: Job, index: u64) {
+        let Job { transaction, waiter, begun, .. } = job;
+        let entry = self.entry_mut(index).expect("the overlay names entries in flight only");
+        let same = identity::compare_entry(&transaction, &entry.planned.entry, index);
+        if matches!(same, Ok(Identity::Same(_))) {
+            entry.waiters.push(waiter);
+            return;
+        }
+        let partition_id = entry.planned.entry.partition;
+        let ids = &entry.planned.result.events;
+        let shared = transaction.events.iter().map(|draft| draft.event_id);
+        let shared = shared.filter(|id| ids.iter().any(|event| event.event_id == *id)).min();
+        let event_id = shared.unwrap_or_default();
+        let error = AppendError::Duplicate { event_id, partition_id };
+        self.held.entry(index).or_default().push(Held { waiter, error, begun });
+    }
+
+    fn entry_mut(&mut self, index: u64) -> Option<&mut InFlight> {
+        let first = self.in_flight.front()?.planned.index;
+        self.in_flight.get_mut(usize::try_from(index.checked_sub(first)?).ok()?)
+    }
+
+    /// Judges again, in order of arrival, what waits.
+    pub(crate) fn resume(
+        &mut self,
+        view: &dyn View,
+        now_ns: u64,
+        answers: &mut Answers,
+    ) -> Wakes {
+        let mut wakes = Wakes::default();
+        if self.waiting.is_empty() {
+            return wakes;
+        }
+        let mut blocked: Vec<PartitionId> = Vec::new();
+        let mut kept = VecDeque::new();
+        while let Some(waiting) = self.waiting.pop_front() {
+            if !self.has_room() {
+                kept.push_back(waiting);
+                break;
+            }
+            let unread = waiting.need.is_some() && waiting.facts.is_none();
+            if unread || blocked.contains(&waiting.job.partition) {
+                blocked.push(waiting.job.partition);
+                wakes.reader |= unread && !waiting.is_read;
+                kept.push_back(waiting);
+                continue;
+            }
+            match self.judge(waiting, view, now_ns, answers) {
+                Ok(more) => wakes.writer |= more.writer,
+                Err(again) => {
+                    blocked.push(again.job.partition);
+                    wakes.reader = true;
+                    kept.push_back(again);
+                }
+            }
+        }
+        kept.append(&mut self.waiting);
+        self.waiting = kept;
+        wakes
+    }
+
+    /// The next things to read, oldest first, at most `count`; each is handed out once.
+    pub(crate) fn take_needs(&mut self, count: usize) -> Vec<(Mono, PartitionId, ColdNeed)> {
+        let mut needs = Vec::new();
+        for waiting in &mut self.waiting {
+            if needs.len() >= count {
+                break;
+            }
+            if let (Some(need), false) = (&waiting.need, waiting.is_read) {
+                needs.push((waiting.job.begun, waiting.job.partition, need.clone()));
+                waiting.is_read = true;
+            }
+        }
+        needs
+    }
+
+    /// What was read for the job that began at `begun`; an error answers it.
+    pub(crate) fn provide(
+        &mut self,
+        (begun, partition, need): (Mono, PartitionId, ColdNeed),
+        facts: Result<Facts, AppendError>,
+        answers: &mut Answers,
+    ) {
+        let found = self.waiting.iter().position(|waiting| {
+            waiting.is_read
+                && waiting.facts.is_none()
+                && waiting.job.begun == begun
+                && waiting.job.partition == partition
+                && waiting.need.as_ref() == Some(&need)
+        });
+        let Some(position) = found else { return };
+        match facts {
+            Ok(facts) => {
+                if let Some(waiting) = self.waiting.get_mut(position) {
+                    waiting.facts = Some(facts);
+                }
+            }
+            Err(error) => {
+                if let Some(waiting) = self.waiting.remove(position) {
+                    answers.push((waiting.job.waiter, Err(error)));
+                }
+            }
+        }
+    }
+
+    /// Entries for the writer: one batch.
+    pub(crate) fn take_batch(&mut self, batch: &mut Vec<(u64, LogEntry)>) {
+        let first = self.in_flight.len() - self.untaken;
+        let mut bytes = 0u64;
+        for entry in self.in_flight.range_mut(first..) {
+            let len = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+            if bytes >= MAX_BATCH_BYTES || len >= MAX_BATCH_FRAMES {
+                break;
+            }
+            bytes += entry.planned.entry.frame_len();
+            entry.is_taken = true;
+            self.untaken -= 1;
+            batch.push((entry.planned.index, entry.planned.entry.clone()));
+        }
+    }
+
+    /// Entries up to `index` are durable: takes them out for the index. They stay in the planner's overlay until
+    /// [`Desk::release`].
+    pub(crate) fn take_committed(&mut self, index: u64, out: &mut Vec<InFlight>) {
+        while let Some(front) = self.in_flight.front() {
+            if front.planned.index > index {
+                break;
+            }
+            let Some(entry) = self.in_flight.pop_front() else { break };
+            assert!(entry.is_taken, "entry {} was committed before it was written", index);
+            self.in_flight_bytes -= entry.planned.entry.frame_len();
+            out.push(entry);
+        }
+    }
+
+    /// The index shows `applied`: answers what waited for them.
+    pub(crate) fn release(&mut self, applied: Vec<InFlight>, answers: &mut Answers) {
+        for entry in applied {
+            self.planner.release(&entry.planned);
+            let InFlight { planned, waiters, .. } = entry;
+            let mut result = Some(planned.result);
+            let mut left = waiters.len();
+            for (position, waiter) in waiters.into_iter().enumerate() {
+                left -= 1;
+                let answer = if left == 0 { result.take() } else { result.clone() };
+                if let Some(mut answer) = answer {
+                    answer.duplicate = position > 0;
+                    answers.push((waiter, Ok(answer)));
+                }
+            }
+            for held in self.held.remove(&planned.index).unwrap_or_default() {
+                answers.push((held.waiter, Err(held.error)));
+            }
+        }
+        if self.in_flight.is_empty() {
+            self.planner.assert_idle();
+        }
+    }
+
+    /// A write or sync failed: no more appends, and nobody knows the outcome of those in work.
+    pub(crate) fn poison(&mut self, cause: &str, now: Mono, answers: &mut Answers) {
+        self.health = Health::ReadOnly { cause: cause.to_owned() };
+        let bucket_id = self.bucket_id;
+        let unknown = |begun: Mono| AppendError::OutcomeUnknown {
+            bucket_id,
+            waited: now.since(begun),
+            cause: cause.to_owned(),
+        };
+        for entry in self.in_flight.drain(..) {
+            let begun = entry.begun;
+            answers.extend(entry.waiters.into_iter().map(|it| (it, Err(unknown(begun)))));
+        }
+        for held in std::mem::take(&mut self.held).into_values().flatten() {
+            answers.push((held.waiter, Err(unknown(held.begun))));
+        }
+        (self.in_flight_bytes, self.untaken) = (0, 0);
+        self.refuse_waiting(answers);
+    }
+
+    fn refuse_waiting(&mut self, answers: &mut Answers) {
+        let Some(refusal) = self.health.refusal(self.bucket_id) else { return };
+        let waiting = self.waiting.drain(..);
+        answers.extend(waiting.map(|it| (it.job.waiter, Err(refusal.clone()))));
+    }
+
+    /// No room for entries that were planned and not written: takes them back and refuses them, and what comes,
+    /// until [`Desk::has_space`].
+    pub(crate) fn refuse_unwritten(
+        &mut self,
+        start: PlanStart,
+        health: Health,
+        answers: &mut Answers,
+    ) {
+        let Some(refusal) = health.refusal(self.bucket_id) else { return };
+        self.health = health;
+        for entry in self.in_flight.drain(..) {
+            answers.extend(entry.waiters.into_iter().map(|it| (it, Err(refusal.clone()))));
+        }
+        for held in std::mem::take(&mut self.held).into_values().flatten() {
+            answers.push((held.waiter, Err(refusal.clone())));
+        }
+        (self.in_flight_bytes, self.untaken) = (0, 0);
+        self.planner.reset(start);
+        self.refuse_waiting(answers);
+    }
+
+    /// Notes that the disk is nearly full, or no longer.
+    pub(crate) fn set_space(&mut self, health: Health) {
+        match (&self.health, &health) {
+            (Health::Serving | Health::Full { .. }, Health::Serving | Health::Full { .. }) => {
+                self.health = health;
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes no more appends; those in work go on.
+    pub(crate) fn close(&mut self, answers: &mut Answers) {
+        if !matches!(self.health, Health::ReadOnly { .. }) {
+            self.health = Health::Closing;
+        }
+        self.refuse_waiting(answers);
+    }
+
+    /// Answers those who waited too long: for a place "busy", for the sync "unknown".
+    pub(crate) fn expire(&mut self, now: Mono, answers: &mut Answers) {
+        let (bucket_id, timeout) = (self.bucket_id, self.limits.timeout);
+        let is_late = |begun: Mono| now.since(begun) >= timeout;
+        let mut position = 0;
+        while let Some(waiting) = self.waiting.get(position) {
+            if !is_late(waiting.job.begun) {
+                position += 1;
+                continue;
+            }
+            if let Some(waiting) = self.waiting.remove(position) {
+                let partition_id = waiting.job.partition.get();
+                answers.push((waiting.job.waiter, Err(AppendError::Busy { partition_id })));
+            }
+        }
+        let unknown = |begun: Mono| AppendError::OutcomeUnknown {
+            bucket_id,
+            waited: now.since(begun),
+            cause: "the disk has not answered".to_owned(),
+        };
+        for entry in self.in_flight.iter_mut().filter(|entry| is_late(entry.begun)) {
+            let begun = entry.begun;
+            let late = std::mem::take(&mut entry.waiters).into_iter();
+            answers.extend(late.map(|waiter| (waiter, Err(unknown(begun)))));
+        }
+        for held in self.held.values_mut() {
+            let (late, rest) = std::mem::take(held).into_iter().partition(|it| is_late(it.begun));
+            *held = rest;
+            let late: Vec<Held> = late;
+            answers.extend(late.into_iter().map(|it| (it.waiter, Err(unknown(it.begun)))));
+        }
+        self.held.retain(|_, held| !held.is_empty());
+    }
+}

@@ -1,0 +1,463 @@
+//! Where a bucket's events are: unsealed segments in memory, sealed ones by their index files, newest first.
+//!
+//! One lock guards the list of segments, the live indexes and, for writers, the watermark: whoever sees an event
+//! under it sees the watermark that covers it. The lock is never held over a read; places found under it stay valid,
+//! since files are kept open by those who use them and no committed byte changes.
+
+use std::collections::VecDeque;
+use std::ops::{Range, RangeInclusive};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bytes::Bytes;
+use sierradb_protocol::{PartitionId, StreamId};
+use uuid::Uuid;
+
+use super::hash::{event_id_hash, stream_hash};
+use super::heads::{HeadCache, KnownHead, StreamHead};
+use super::live::{EventAt, LiveIndex};
+use super::sealed::{SealedIndex, StreamEntry};
+use crate::error::ReadError;
+use crate::feed::Feed;
+use crate::limits::{HEAD_CACHE_ENTRIES, RECENT_FRAMES_BYTES};
+use crate::read::fetch::CachedFile;
+use crate::segment::event_codec::event_keys;
+use crate::segment::frame::{FRAME_HEADER_LEN, Frame, decode, decode_header};
+
+/// A segment's data file.
+#[derive(Debug)]
+pub(crate) struct DataFile {
+    pub(crate) number: u64,
+    pub(crate) data: CachedFile,
+}
+
+/// A segment without an index file: the active one, or a rolled one.
+#[derive(Debug)]
+pub(crate) struct LiveSegment {
+    pub(crate) file: Arc<DataFile>,
+    pub(crate) index: LiveIndex,
+    /// End of the last committed frame.
+    pub(crate) used_len: u64,
+    /// Whether a later segment has begun.
+    pub(crate) is_rolled: bool,
+}
+
+/// A segment that never changes again.
+#[derive(Debug)]
+pub(crate) struct SealedSegment {
+    pub(crate) file: Arc<DataFile>,
+    pub(crate) index: SealedIndex,
+}
+
+/// Sealed segments, oldest first.
+pub(crate) type SealedList = Arc<Vec<Arc<SealedSegment>>>;
+
+/// All segments of a bucket.
+#[derive(Debug)]
+pub(crate) struct Segments {
+    /// Oldest first; the last one is active.
+    pub(crate) live: Vec<LiveSegment>,
+    pub(crate) sealed: SealedList,
+    /// Frames committed last, so that followers of the tail need no read.
+    pub(crate) recent: RecentFrames,
+    /// The log is damaged from here on: what lies behind is not known.
+    pub(crate) damage: Option<Damage>,
+}
+
+/// Where the readable log ends before its real end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Damage {
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+    pub(crate) cause: String,
+}
+
+/// A frame to be read, and which event of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) file: Arc<DataFile>,
+    /// Where the frame starts.
+    pub(crate) offset: u64,
+    /// The version or sequence wanted.
+    pub(crate) position: u64,
+    /// The frame's bytes, if they are at hand.
+    pub(crate) recent: Option<Bytes>,
+}
+
+/// The segments of one bucket and how to find things in them.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    bucket_id: u16,
+    hash_seed: u64,
+    feed: Arc<Feed>,
+    segments: RwLock<Segments>,
+    heads: Mutex<HeadCache>,
+}
+
+impl Shelf {
+    pub(crate) fn new(bucket_id: u16, hash_seed: u64, feed: Arc<Feed>, segments: Segments) -> Self {
+        Self {
+            bucket_id,
+            hash_seed,
+            feed,
+            segments: RwLock::new(segments),
+            heads: Mutex::new(HeadCache::new(hash_seed, HEAD_CACHE_ENTRIES)),
+        }
+    }
+
+    pub(crate) fn bucket_id(&self) -> u16 {
+        self.bucket_id
+    }
+
+    pub(crate) fn hash_seed(&self) -> u64 {
+        self.hash_seed
+    }
+
+    /// The segments, for a short look without any wait.
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Segments> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The segments, for commit, roll and seal alone.
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Segments> {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The watermark of a partition together with the damage that may hide more.
+    pub(crate) fn end_of_partition(&self, partition: PartitionId) -> (u64, Option<Damage>) {
+        let segments = self.read();
+        (self.feed.watermark(partition), segments.damage.clone())
+    }
+
+    /// What an operation that needs the lost part of the log is told.
+    pub(crate) fn damaged(&self, damage: &Damage) -> ReadError {
+        ReadError::Damaged {
+            bucket_id: self.bucket_id,
+            segment: damage.segment,
+            offset: damage.offset,
+            cause: damage.cause.clone(),
+        }
+    }
+
+    /// Head of a stream; `None` if it has no events.
+    pub(crate) async fn head(
+        &self,
+        partition: u16,
+        stream_id: &StreamId,
+    ) -> Result<Option<StreamHead>, ReadError> {
+        let (sealed, damage) = {
+            let segments = self.read();
+            if let Some(head) = segments.live_head(partition, stream_id) {
+                return match &segments.damage {
+                    Some(damage) => Err(self.damaged(damage)),
+                    None => Ok(Some(head)),
+                };
+            }
+            (segments.sealed.clone(), segments.damage.clone())
+        };
+        match damage {
+            Some(damage) => Err(self.damaged(&damage)),
+            None => Ok(self.sealed_head(&sealed, partition, stream_id).await?.head),
+        }
+    }
+
+    /// Head of a stream as far as `sealed` knows it.
+    pub(crate) async fn sealed_head(
+        &self,
+        sealed: &SealedList,
+        partition: u16,
+        stream_id: &StreamId,
+    ) -> Result<KnownHead, ReadError> {
+        let through_segment = sealed.last().map_or(0, |segment| segment.file.number);
+        let cached = self.lock_heads().get(partition, stream_id.as_bytes());
+        let mut known = KnownHead { through_segment, head: None };
+        for segment in sealed.iter().rev() {
+            if let Some(cached) = cached.filter(|it| it.through_segment >= segment.file.number) {
+                known.head = cached.head;
+                break;
+            }
+            if let Some((entry, partition_key)) =
+                self.sealed_stream(segment, partition, stream_id).await?
+            {
+                let next_version = entry.first_version + u64::from(entry.count);
+                known.head = Some(StreamHead { next_version, partition_key });
+                break;
+            }
+        }
+        if through_segment > 0 {
+            self.lock_heads().insert(partition, stream_id.as_bytes(), known);
+        }
+        Ok(known)
+    }
+
+    /// The entry of a stream in a sealed segment, verified against its first frame, and the stream's key.
+    pub(crate) async fn sealed_stream(
+        &self,
+        segment: &Arc<SealedSegment>,
+        partition: u16,
+        stream_id: &StreamId,
+    ) -> Result<Option<(StreamEntry, Uuid)>, ReadError> {
+        let id = stream_id.as_bytes();
+        let hash = stream_hash(self.hash_seed, partition, id);
+        let id_len = u8::try_from(id.len()).unwrap_or(u8::MAX);
+        let entries = segment.index.stream(hash, partition, id_len).await;
+        for entry in entries.map_err(|error| self.index_error(&segment.file, &error))? {
+            let frame = self.frame_at(&segment.file, entry.first_offset).await?;
+            let (partition_key, mut events) = event_keys(&frame)
+                .map_err(|error| self.frame_error(&segment.file, entry.first_offset, &error))?;
+            let is_it = events.any(|event| event.is_ok_and(|event| event.stream_id == id));
+            if is_it && frame.header.partition == partition {
+                return Ok(Some((entry, partition_key)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Frames that do hold `event_id`, from the newest segment on; at most one per partition.
+    pub(crate) async fn find_event(
+        &self,
+        partition: Option<u16>,
+        event_id: Uuid,
+    ) -> Result<Found, ReadError> {
+        let hash = event_id_hash(self.hash_seed, &event_id);
+        let (candidates, sealed, damage) = {
+            let segments = self.read();
+            (segments.candidates(live_hash(hash)), segments.sealed.clone(), segments.damage.clone())
+        };
+        let mut found = Found { frame: None, seen: Vec::new(), damage };
+        for place in candidates {
+            let frame = self.frame(&place).await?;
+            if self.holds(&place.file, &frame, partition, event_id)? {
+                found.frame = Some(Arc::new(frame));
+                return Ok(found);
+            }
+            found.seen.push((place.file.number, place.offset));
+        }
+        for segment in sealed.iter().rev() {
+            let offsets = segment.index.event_offsets(hash).await;
+            let offsets = offsets.map_err(|error| self.index_error(&segment.file, &error))?;
+            for offset in offsets {
+                let frame = self.frame_at(&segment.file, offset).await?;
+                if self.holds(&segment.file, &frame, partition, event_id)? {
+                    found.frame = Some(Arc::new(frame));
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn holds(
+        &self,
+        file: &DataFile,
+        frame: &Frame,
+        partition: Option<u16>,
+        event_id: Uuid,
+    ) -> Result<bool, ReadError> {
+        if partition.is_some_and(|wanted| wanted != frame.header.partition) {
+            return Ok(false);
+        }
+        let (_, events) =
+            event_keys(frame).map_err(|error| self.frame_error(file, frame.offset, &error))?;
+        for event in events {
+            let event = event.map_err(|error| self.frame_error(file, frame.offset, &error))?;
+            if event.event_id == event_id {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Reads and verifies the frame at a place.
+    pub(crate) async fn frame(&self, place: &Place) -> Result<Frame, ReadError> {
+        match &place.recent {
+            Some(bytes) => decode(bytes.clone(), place.offset)
+                .map_err(|error| self.frame_error(&place.file, place.offset, &error)),
+            None => self.frame_at(&place.file, place.offset).await,
+        }
+    }
+
+    /// Reads and verifies the frame at `offset` of a file.
+    pub(crate) async fn frame_at(
+        &self,
+        file: &DataFile,
+        offset: u64,
+    ) -> Result<Frame, ReadError> {
+        let header = match file.data.try_get(offset, FRAME_HEADER_LEN) {
+            Some(bytes) => bytes,
+            None => self.bytes(file, offset, FRAME_HEADER_LEN).await?,
+        };
+        let header =
+            decode_header(&header).map_err(|error| self.frame_error(file, offset, &error))?;
+        let len = usize::try_from(header.frame_len()).unwrap_or(usize::MAX);
+        let bytes = match file.data.try_get(offset, len) {
+            Some(bytes) => bytes,
+            None => self.bytes(file, offset, len).await?,
+        };
+        decode(bytes, offset).map_err(|error| self.frame_error(file, offset, &error))
+    }
+
+    async fn bytes(
+        &self,
+        file: &DataFile,
+        offset: u64,
+        len: usize,
+    ) -> Result<Bytes, ReadError> {
+        let bytes = file.data.get(offset, len).await;
+        bytes.map_err(|source| ReadError::Disk { bucket_id: self.bucket_id, source })
+    }
+
+    pub(crate) fn frame_error(
+        &self,
+        file: &DataFile,
+        offset: u64,
+        cause: &dyn std::error::Error,
+    ) -> ReadError {
+        let cause = cause.to_string();
+        ReadError::Damaged { bucket_id: self.bucket_id, segment: file.number, offset, cause }
+    }
+
+    pub(crate) fn index_error(
+        &self,
+        file: &DataFile,
+        cause: &dyn std::error::Error,
+    ) -> ReadError {
+        self.frame_error(file, 0, cause)
+    }
+
+    fn lock_heads(&self) -> std::sync::MutexGuard<'_, HeadCache> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Result of a search for an event id.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) frame: Option<Arc<Frame>>,
+    /// Candidates that turned out to hold other ids: (segment, offset).
+    pub(crate) seen: Vec<(u64, u64)>,
+    /// The log goes on where it cannot be read: "not found" is not certain.
+    pub(crate) damage: Option<Damage>,
+}
+
+impl Segments {
+    /// Head of a stream in unsealed segments, newest first.
+    pub(crate) fn live_head(&self, partition: u16, stream_id: &StreamId) -> Option<StreamHead> {
+        self.live.iter().rev().find_map(|segment| {
+            let span = segment.index.stream(partition, stream_id.as_bytes())?;
+            let (next_version, partition_key) = (span.next_version, span.partition_key);
+            Some(StreamHead { next_version, partition_key })
+        })
+    }
+
+    /// Frames in unsealed segments that may hold an event id, newest first.
+    pub(crate) fn candidates(&self, id_hash: u32) -> Vec<Place> {
+        let mut places = Vec::new();
+        for segment in self.live.iter().rev() {
+            for offset in segment.index.event_offsets(id_hash) {
+                places.push(self.place(segment, EventAt { position: 0, offset }));
+            }
+        }
+        places
+    }
+
+    /// Number of the newest sealed segment; 0 if there is none.
+    pub(crate) fn last_sealed(&self) -> u64 {
+        self.sealed.last().map_or(0, |segment| segment.file.number)
+    }
+
+    /// Places of the versions `wanted` of a stream, as far as the unsealed segment that holds version `anchor` has
+    /// them; `None` if no unsealed segment holds it.
+    pub(crate) fn live_stream_places(
+        &self,
+        partition: u16,
+        stream_id: &StreamId,
+        anchor: u64,
+        wanted: RangeInclusive<u64>,
+    ) -> Option<Vec<Place>> {
+        self.live.iter().find_map(|segment| {
+            let span = segment.index.stream(partition, stream_id.as_bytes())?;
+            let (from, count) = overlap(span.first_version..span.next_version, anchor, &wanted)?;
+            let mut found = Vec::new();
+            segment.index.stream_offsets(span.stream, from, count, &mut found);
+            Some(found.into_iter().map(|at| self.place(segment, at)).collect())
+        })
+    }
+
+    /// The same by partition and sequence.
+    pub(crate) fn live_partition_places(
+        &self,
+        partition: u16,
+        anchor: u64,
+        wanted: RangeInclusive<u64>,
+    ) -> Option<Vec<Place>> {
+        self.live.iter().find_map(|segment| {
+            let span = segment.index.partition_span(partition)?;
+            let (from, count) = overlap(span.first_sequence..span.next_sequence, anchor, &wanted)?;
+            let mut found = Vec::new();
+            segment.index.partition_offsets(partition, from, count, &mut found);
+            Some(found.into_iter().map(|at| self.place(segment, at)).collect())
+        })
+    }
+
+    fn place(&self, segment: &LiveSegment, at: EventAt) -> Place {
+        Place {
+            file: segment.file.clone(),
+            offset: at.offset,
+            position: at.position,
+            recent: self.recent.get(segment.file.number, at.offset),
+        }
+    }
+}
+
+/// If a run of positions holds `anchor`: the first of `wanted` inside the run, and how many.
+pub(crate) fn overlap(
+    run: Range<u64>,
+    anchor: u64,
+    wanted: &RangeInclusive<u64>,
+) -> Option<(u64, usize)> {
+    if !run.contains(&anchor) {
+        return None;
+    }
+    let first = run.start.max(*wanted.start());
+    let end = run.end.min(wanted.end().saturating_add(1));
+    Some((first, usize::try_from(end.saturating_sub(first)).unwrap_or(usize::MAX)))
+}
+
+/// The part of an id's hash that live indexes keep.
+pub(crate) fn live_hash(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).expect("32 bits remain")
+}
+
+/// Frames committed last, newest at the back, bounded in bytes.
+#[derive(Debug, Default)]
+pub(crate) struct RecentFrames {
+    frames: VecDeque<RecentFrame>,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct RecentFrame {
+    segment: u64,
+    offset: u64,
+    bytes: Bytes,
+}
+
+impl RecentFrames {
+    /// Keeps a frame; older ones make room.
+    pub(crate) fn push(&mut self, segment: u64, offset: u64, bytes: Bytes) {
+        self.bytes += bytes.len();
+        self.frames.push_back(RecentFrame { segment, offset, bytes });
+        while self.bytes > RECENT_FRAMES_BYTES
+            && let Some(oldest) = self.frames.pop_front()
+        {
+            self.bytes -= oldest.bytes.len();
+        }
+    }
+
+    /// The frame at a place, if it is still kept.
+    pub(crate) fn get(&self, segment: u64, offset: u64) -> Option<Bytes> {
+        let key = (segment, offset);
+        let found = self.frames.binary_search_by(|it| (it.segment, it.offset).cmp(&key)).ok()?;
+        self.frames.get(found).map(|frame| frame.bytes.clone())
+    }
+}
