@@ -20,6 +20,7 @@ use crate::error::ReadError;
 use crate::feed::Feed;
 use crate::limits::{HEAD_CACHE_ENTRIES, RECENT_FRAMES_BYTES};
 use crate::read::fetch::CachedFile;
+use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::event_codec::event_keys;
 use crate::segment::frame::{FRAME_HEADER_LEN, Frame, decode, decode_header};
 
@@ -35,8 +36,14 @@ pub(crate) struct DataFile {
 pub(crate) struct LiveSegment {
     pub(crate) file: Arc<DataFile>,
     pub(crate) index: LiveIndex,
+    /// What the index learned since the last checkpoint.
+    pub(crate) delta: DeltaBuilder,
     /// End of the last committed frame.
     pub(crate) used_len: u64,
+    /// Up to where checkpoints cover it.
+    pub(crate) checkpointed_len: u64,
+    /// The last committed frame; `None` if there is none.
+    pub(crate) end: Option<LogPosition>,
     /// Whether a later segment has begun.
     pub(crate) is_rolled: bool,
 }

@@ -1,0 +1,189 @@
+//! Commit: durable entries go into the index, the watermark rises, answers go out. One fact, one place.
+//!
+//! Order matters: index and watermark change under one lock, so a reader sees both or neither; the planner forgets
+//! what was in flight only afterwards, so that overlay and index together never miss anything; answers and wake-ups
+//! come last, so whoever is woken finds everything in place.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use sierradb_protocol::PartitionId;
+
+use super::desk::{Answers, InFlight, Wakes};
+use super::health::Health;
+use super::planner::PlanStart;
+use super::solo::SoloBucket;
+use crate::index::hash::{event_id_hash, idempotency_hash};
+use crate::index::live::{LiveEvent, LiveFrame, LiveIndex};
+use crate::index::lookup::{DataFile, LiveSegment, live_hash};
+use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
+use crate::segment::extension::idempotency_key;
+
+/// A frame that was written and synced.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) index: u64,
+    pub(crate) offset: u64,
+    pub(crate) len: u64,
+    pub(crate) header_crc: u32,
+    /// The frame's bytes, if they lie in one piece.
+    pub(crate) bytes: Option<Bytes>,
+}
+
+impl SoloBucket {
+    /// All of `written` is durable, in the active segment and in order: makes it visible and answers for it.
+    ///
+    /// # Panics
+    /// If an entry is not the next one in flight.
+    pub(crate) fn commit(&self, written: &[Written]) {
+        let Some(last) = written.last() else { return };
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        let mut applied: Vec<InFlight> = Vec::with_capacity(written.len());
+        self.lock_desk().take_committed(last.index, &mut applied);
+        assert_eq!(applied.len(), written.len(), "entries written and in flight differ");
+        let touched = self.publish(&applied, written);
+        let now_ns = self.io.clock().wall_ns();
+        self.at_desk(|desk, view, answers| {
+            desk.release(applied, answers);
+            desk.resume(view, now_ns, answers)
+        });
+        for partition in touched {
+            self.feed.wake(partition);
+        }
+        self.feed.wake_any();
+        self.maintain_if_due();
+    }
+
+    /// Puts entries into the index and raises the watermarks, under one lock.
+    fn publish(&self, applied: &[InFlight], written: &[Written]) -> Vec<PartitionId> {
+        let mut touched: Vec<PartitionId> = Vec::new();
+        let hash_seed = self.shelf.hash_seed();
+        let mut segments = self.shelf.write();
+        let crate::index::lookup::Segments { live, recent, .. } = &mut *segments;
+        let active = live.last_mut().expect("a bucket has an active segment");
+        for (entry, frame) in applied.iter().zip(written) {
+            let planned = &entry.planned;
+            assert_eq!(planned.index, frame.index, "entries are committed in order");
+            let result = &planned.result;
+            let at = LiveFrame {
+                offset: frame.offset,
+                partition: result.partition_id.get(),
+                first_sequence: result.first_partition_sequence,
+                partition_key: result.partition_key,
+            };
+            let events = planned.streams.iter().zip(&result.events);
+            let events = events.map(|((stream_id, _), event)| LiveEvent {
+                id_hash: live_hash(event_id_hash(hash_seed, &event.event_id)),
+                stream_id: stream_id.as_bytes(),
+                version: event.stream_version,
+                key_hash: None,
+            });
+            active.push(at, events.collect::<Vec<_>>().as_slice());
+            active.end_frame(LogPosition {
+                last_frame_offset: frame.offset,
+                end_offset: frame.offset + frame.len,
+                chain: frame.header_crc,
+            });
+            if let Some(bytes) = &frame.bytes {
+                recent.push(active.file.number, frame.offset, bytes.clone());
+            }
+            self.feed.raise(result.partition_id, result.last_partition_sequence + 1);
+            if !touched.contains(&result.partition_id) {
+                touched.push(result.partition_id);
+            }
+        }
+        active.file.data.raise_stable_end(active.used_len);
+        touched
+    }
+
+    fn maintain_if_due(&self) {
+        let is_due = {
+            let segments = self.shelf.read();
+            segments.live.last().is_some_and(LiveSegment::wants_delta)
+        };
+        if is_due {
+            self.maintain_wake.notify_one();
+        }
+    }
+
+    /// A new segment begins behind the active one.
+    pub(crate) fn roll(&self, file: Arc<DataFile>) {
+        let mut segments = self.shelf.write();
+        if let Some(active) = segments.live.last_mut() {
+            active.is_rolled = true;
+        }
+        let hash_seed = self.shelf.hash_seed();
+        segments.live.push(LiveSegment::empty(file, hash_seed));
+        drop(segments);
+        self.maintain_wake.notify_one();
+    }
+
+    /// A write or sync failed: the bucket takes no more appends until the process restarts.
+    pub(crate) fn poison(&self, cause: &str) {
+        tracing::error!(bucket = self.id, cause, "the bucket is read-only after a disk error");
+        let now = self.io.clock().now();
+        self.at_desk(|desk, _, answers: &mut Answers| {
+            desk.poison(cause, now, answers);
+            Wakes::default()
+        });
+    }
+
+    /// There is no room for what was planned and not written.
+    pub(crate) fn refuse_unwritten(&self, start: PlanStart, health: Health) {
+        tracing::warn!(bucket = self.id, "the disk is nearly full: appends are refused");
+        self.at_desk(|desk, _, answers| {
+            desk.refuse_unwritten(start, health, answers);
+            Wakes::default()
+        });
+    }
+}
+
+impl LiveSegment {
+    /// A segment without frames.
+    pub(crate) fn empty(file: Arc<DataFile>, hash_seed: u64) -> Self {
+        let index = LiveIndex::new(hash_seed);
+        let delta = DeltaBuilder::new(&index);
+        Self {
+            file,
+            index,
+            delta,
+            used_len: crate::segment::file::FIRST_FRAME_OFFSET,
+            checkpointed_len: crate::segment::file::FIRST_FRAME_OFFSET,
+            end: None,
+            is_rolled: false,
+        }
+    }
+
+    /// Adds the events of a committed frame.
+    pub(crate) fn push(&mut self, frame: LiveFrame, events: &[LiveEvent<'_>]) {
+        self.index.push_frame(frame, events.iter().copied());
+        self.delta.push_frame(&self.index, frame, events.iter().copied());
+    }
+
+    /// A committed frame, with events or without, ends here.
+    pub(crate) fn end_frame(&mut self, end: LogPosition) {
+        self.used_len = end.end_offset;
+        self.end = Some(end);
+    }
+
+    /// Whether a checkpoint of it is due by size.
+    pub(crate) fn wants_delta(&self) -> bool {
+        self.used_len - self.checkpointed_len >= crate::limits::DELTA_LOG_BYTES
+    }
+}
+
+/// What the live index needs of an event that was read back.
+pub(crate) fn live_event<'a>(
+    hash_seed: u64,
+    partition: u16,
+    event: &crate::segment::event_codec::EventKeys<'a>,
+) -> LiveEvent<'a> {
+    let key = idempotency_key(event.extensions).ok().flatten();
+    LiveEvent {
+        id_hash: live_hash(event_id_hash(hash_seed, &event.event_id)),
+        stream_id: event.stream_id,
+        version: event.stream_version,
+        key_hash: key.map(|key| live_hash(idempotency_hash(hash_seed, partition, key))),
+    }
+}

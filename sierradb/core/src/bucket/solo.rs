@@ -1,0 +1,229 @@
+//! The driver of a bucket without replication: an append is committed once this process has synced it.
+//!
+//! Whoever brings an append plans it at the desk. The writer takes batches, syncs them and calls
+//! [`SoloBucket::commit`]. One task per bucket reads what cold answers need and ends waits that took too long.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLockReadGuard};
+
+use sierradb_io::{Io, Shutdown, site};
+use sierradb_protocol::PartitionId;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::desk::{Answers, Desk, Job, Wakes};
+use super::health::Health;
+use super::overlay::{Head, StreamKey};
+use super::planner::{ColdNeed, Facts, View};
+use super::waiters::PendingAppend;
+use crate::error::AppendError;
+use crate::feed::Feed;
+use crate::index::hash::event_id_hash;
+use crate::index::lookup::{Segments, Shelf, live_hash};
+use crate::limits::{COLD_READS_PER_ROUND, EXPIRY_INTERVAL};
+use crate::segment::frame::LogEntry;
+use crate::transaction::Transaction;
+
+/// One bucket: its desk, its shelf of segments, and the wake-ups between its tasks.
+#[derive(Debug)]
+pub(crate) struct SoloBucket {
+    pub(crate) id: u16,
+    pub(crate) io: Io,
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) feed: Arc<Feed>,
+    desk: Mutex<Desk>,
+    /// Something was planned, or the bucket closes.
+    pub(crate) writer_wake: Notify,
+    /// Something must be read for an append.
+    reader_wake: Notify,
+    /// Something was committed, rolled or sealed.
+    pub(crate) maintain_wake: Arc<Notify>,
+    /// Everything in work is done.
+    pub(crate) idle: Notify,
+    /// No more appends will come; the writer ends once nothing is in work.
+    pub(crate) is_closing: AtomicBool,
+    pub(crate) syncs: AtomicU64,
+}
+
+/// What is committed, as the planner sees it.
+struct LiveView<'a> {
+    segments: RwLockReadGuard<'a, Segments>,
+    hash_seed: u64,
+}
+
+impl View for LiveView<'_> {
+    fn live_head(&self, key: &StreamKey) -> Option<Head> {
+        self.segments.live_head(key.0, &key.1)
+    }
+
+    fn live_candidates(&self, event_id: Uuid) -> Vec<(u64, u64)> {
+        let hash = live_hash(event_id_hash(self.hash_seed, &event_id));
+        let places = self.segments.candidates(hash);
+        places.into_iter().map(|place| (place.file.number, place.offset)).collect()
+    }
+
+    fn last_sealed(&self) -> u64 {
+        self.segments.last_sealed()
+    }
+}
+
+impl SoloBucket {
+    pub(crate) fn new(
+        io: Io,
+        shelf: Arc<Shelf>,
+        feed: Arc<Feed>,
+        desk: Desk,
+        maintain_wake: Arc<Notify>,
+    ) -> Self {
+        Self {
+            id: shelf.bucket_id(),
+            io,
+            shelf,
+            feed,
+            desk: Mutex::new(desk),
+            writer_wake: Notify::new(),
+            reader_wake: Notify::new(),
+            maintain_wake,
+            idle: Notify::new(),
+            is_closing: AtomicBool::new(false),
+            syncs: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes an append in; its place among the bucket's appends is fixed on return.
+    pub(crate) fn begin_append(
+        &self,
+        transaction: Transaction,
+        partition: PartitionId,
+    ) -> PendingAppend {
+        let (waiter, pending) = PendingAppend::waiting(self.id);
+        let (begun, now_ns) = (self.io.clock().now(), self.io.clock().wall_ns());
+        let job = Job { transaction, partition, waiter, begun };
+        self.at_desk(|desk, view, answers| desk.submit(job, view, now_ns, answers));
+        pending
+    }
+
+    /// Works at the desk with a view of what is committed; answers and wake-ups go out when the locks are gone.
+    pub(crate) fn at_desk(
+        &self,
+        work: impl FnOnce(&mut Desk, &dyn View, &mut Answers) -> Wakes,
+    ) {
+        let mut answers = Answers::new();
+        let wakes = {
+            let mut desk = self.lock_desk();
+            let view =
+                LiveView { segments: self.shelf.read(), hash_seed: self.shelf.hash_seed() };
+            work(&mut desk, &view, &mut answers)
+        };
+        if wakes.writer {
+            self.writer_wake.notify_one();
+        }
+        if wakes.reader {
+            self.reader_wake.notify_one();
+        }
+        for (waiter, answer) in answers {
+            waiter.answer(answer);
+        }
+    }
+
+    pub(crate) fn lock_desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next entries to write, one batch; `None` once the bucket is closed and nothing is left.
+    pub(crate) async fn next_batch(&self, batch: &mut Vec<(u64, LogEntry)>) -> Option<()> {
+        loop {
+            let woken = self.writer_wake.notified();
+            let is_closing = self.is_closing.load(Ordering::Acquire);
+            let is_idle = {
+                let mut desk = self.lock_desk();
+                desk.take_batch(batch);
+                desk.is_idle() || matches!(desk.health(), Health::ReadOnly { .. })
+            };
+            if !batch.is_empty() {
+                return Some(());
+            }
+            if is_closing && is_idle {
+                return None;
+            }
+            woken.await;
+        }
+    }
+
+    /// Reads what appends wait for, and ends waits that took too long. Runs until `stop`.
+    pub(crate) async fn serve_waiting(self: Arc<Self>, stop: Shutdown) {
+        let mut next_expiry = self.io.clock().now() + EXPIRY_INTERVAL;
+        loop {
+            tokio::select! {
+                biased; // the end first: nobody will ask again
+                () = stop.cancelled() => return,
+                () = self.reader_wake.notified() => self.read_needs().await,
+                () = self.io.clock().sleep_until(next_expiry) => {}
+            }
+            let now = self.io.clock().now();
+            if now >= next_expiry {
+                next_expiry = now + EXPIRY_INTERVAL;
+                self.at_desk(|desk, _, answers| {
+                    desk.expire(now, answers);
+                    Wakes::default()
+                });
+            }
+        }
+    }
+
+    async fn read_needs(&self) {
+        loop {
+            let needs = self.lock_desk().take_needs(COLD_READS_PER_ROUND);
+            if needs.is_empty() {
+                return;
+            }
+            self.io.mark(site!("append.cold_read"));
+            let mut read = Vec::with_capacity(needs.len());
+            for need in needs {
+                let facts = self.read_facts(need.1, &need.2).await;
+                read.push((need, facts));
+            }
+            let now_ns = self.io.clock().wall_ns();
+            self.at_desk(|desk, view, answers| {
+                for (need, facts) in read {
+                    desk.provide(need, facts, answers);
+                }
+                desk.resume(view, now_ns, answers)
+            });
+        }
+    }
+
+    async fn read_facts(
+        &self,
+        partition: PartitionId,
+        need: &ColdNeed,
+    ) -> Result<Facts, AppendError> {
+        let sealed = self.shelf.read().sealed.clone();
+        let mut facts = Facts {
+            through_segment: sealed.last().map_or(0, |segment| segment.file.number),
+            ..Facts::default()
+        };
+        for stream_id in &need.streams {
+            let known = self.shelf.sealed_head(&sealed, partition.get(), stream_id).await;
+            let known = known.map_err(AppendError::Read)?;
+            facts.streams.push((stream_id.clone(), known.head));
+        }
+        for event_id in &need.ids {
+            let found = self.shelf.find_event(Some(partition.get()), *event_id).await;
+            let found = found.map_err(AppendError::Read)?;
+            facts.seen.extend(found.seen);
+            facts.ids.push((*event_id, found.frame));
+        }
+        Ok(facts)
+    }
+
+    /// No more appends; those in work are finished by the writer.
+    pub(crate) fn close(&self) {
+        self.at_desk(|desk, _, answers| {
+            desk.close(answers);
+            Wakes::default()
+        });
+        self.is_closing.store(true, Ordering::Release);
+        self.writer_wake.notify_one();
+    }
+}
