@@ -60,6 +60,16 @@ impl Feed {
         self.any.notify_waiters();
     }
 
+    /// The partitions of a bucket, ascending.
+    pub(crate) fn partitions_of(
+        &self,
+        bucket_id: u16,
+        bucket_count: u16,
+    ) -> impl Iterator<Item = PartitionId> + use<> {
+        let count = u16::try_from(self.partitions.len()).unwrap_or(u16::MAX);
+        (bucket_id..count).step_by(usize::from(bucket_count).max(1)).map(PartitionId::new)
+    }
+
     fn cell(&self, partition: PartitionId) -> Option<&Cell> {
         self.partitions.get(usize::from(partition.get()))
     }

@@ -150,6 +150,7 @@ impl LiveSegment {
             delta,
             used_len: crate::segment::file::FIRST_FRAME_OFFSET,
             checkpointed_len: crate::segment::file::FIRST_FRAME_OFFSET,
+            next_delta_offset: crate::segment::checkpoint::delta::FIRST_OFFSET,
             end: None,
             is_rolled: false,
         }

@@ -28,6 +28,7 @@ use crate::transaction::Transaction;
 #[derive(Debug)]
 pub(crate) struct SoloBucket {
     pub(crate) id: u16,
+    bucket_count: u16,
     pub(crate) io: Io,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) feed: Arc<Feed>,
@@ -38,8 +39,8 @@ pub(crate) struct SoloBucket {
     reader_wake: Notify,
     /// Something was committed, rolled or sealed.
     pub(crate) maintain_wake: Arc<Notify>,
-    /// Everything in work is done.
-    pub(crate) idle: Notify,
+    /// A segment was sealed.
+    pub(crate) sealed: Notify,
     /// No more appends will come; the writer ends once nothing is in work.
     pub(crate) is_closing: AtomicBool,
     pub(crate) syncs: AtomicU64,
@@ -77,6 +78,7 @@ impl SoloBucket {
     ) -> Self {
         Self {
             id: shelf.bucket_id(),
+            bucket_count: shelf.bucket_count(),
             io,
             shelf,
             feed,
@@ -84,7 +86,7 @@ impl SoloBucket {
             writer_wake: Notify::new(),
             reader_wake: Notify::new(),
             maintain_wake,
-            idle: Notify::new(),
+            sealed: Notify::new(),
             is_closing: AtomicBool::new(false),
             syncs: AtomicU64::new(0),
         }
@@ -215,6 +217,12 @@ impl SoloBucket {
             facts.ids.push((*event_id, found.frame));
         }
         Ok(facts)
+    }
+
+    /// Next sequence per partition of the bucket, by what is committed.
+    pub(crate) fn next_sequences(&self) -> Vec<u64> {
+        let partitions = self.feed.partitions_of(self.id, self.bucket_count);
+        partitions.map(|partition| self.feed.watermark(partition)).collect()
     }
 
     /// No more appends; those in work are finished by the writer.

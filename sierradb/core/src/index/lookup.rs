@@ -5,10 +5,12 @@
 //! since files are kept open by those who use them and no committed byte changes.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
+use sierradb_io::File;
 use sierradb_protocol::{PartitionId, StreamId};
 use uuid::Uuid;
 
@@ -25,10 +27,18 @@ use crate::segment::event_codec::event_keys;
 use crate::segment::frame::{FRAME_HEADER_LEN, Frame, decode, decode_header};
 
 /// A segment's data file.
-#[derive(Debug)]
 pub(crate) struct DataFile {
     pub(crate) number: u64,
+    /// For readers.
     pub(crate) data: CachedFile,
+    /// For those who scan, cut or check it whole.
+    pub(crate) raw: Arc<dyn File>,
+}
+
+impl fmt::Debug for DataFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataFile").field("number", &self.number).finish_non_exhaustive()
+    }
 }
 
 /// A segment without an index file: the active one, or a rolled one.
@@ -42,6 +52,8 @@ pub(crate) struct LiveSegment {
     pub(crate) used_len: u64,
     /// Up to where checkpoints cover it.
     pub(crate) checkpointed_len: u64,
+    /// Where the next delta belongs in the checkpoint file.
+    pub(crate) next_delta_offset: u64,
     /// The last committed frame; `None` if there is none.
     pub(crate) end: Option<LogPosition>,
     /// Whether a later segment has begun.
@@ -94,6 +106,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Shelf {
     bucket_id: u16,
+    bucket_count: u16,
     hash_seed: u64,
     feed: Arc<Feed>,
     segments: RwLock<Segments>,
@@ -101,9 +114,16 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    pub(crate) fn new(bucket_id: u16, hash_seed: u64, feed: Arc<Feed>, segments: Segments) -> Self {
+    /// The shelf of bucket `bucket_id` of `bucket_count`.
+    pub(crate) fn new(
+        (bucket_id, bucket_count): (u16, u16),
+        hash_seed: u64,
+        feed: Arc<Feed>,
+        segments: Segments,
+    ) -> Self {
         Self {
             bucket_id,
+            bucket_count,
             hash_seed,
             feed,
             segments: RwLock::new(segments),
@@ -113,6 +133,10 @@ impl Shelf {
 
     pub(crate) fn bucket_id(&self) -> u16 {
         self.bucket_id
+    }
+
+    pub(crate) fn bucket_count(&self) -> u16 {
+        self.bucket_count
     }
 
     pub(crate) fn hash_seed(&self) -> u64 {

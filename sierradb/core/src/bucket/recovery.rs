@@ -1,0 +1,651 @@
+//! The start of one bucket: from files to an index, an end of the log, and a verdict on what does not fit.
+//!
+//! Sealed segments are known by the footers of their index files. Unsealed ones are read: from the last checkpoint
+//! on, frame by frame, each verified, up to the first position that holds no frame. What that means is for
+//! [`verdict`](super::verdict) to say: the clean end, a torn write that nobody was told about (cut, after a copy was
+//! put aside), or damage. Damage is never cut: the bucket serves what lies before it and takes no appends.
+//!
+//! A crash during recovery leads to the same log: all that is written here is zeros over a torn end, index files
+//! that the data determines, and copies.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sierradb_io::{DiskError, DiskErrorKind, File, Io, OpenOptions, mutant, site};
+
+use super::apply::live_event;
+use super::checkpoint::{self, Recalled};
+use super::damaged;
+use super::health::Health;
+use super::planner::PlanStart;
+use super::room::Room;
+use super::seal;
+use super::slots::{Found, Slots, State};
+use super::verdict::{Later, Scene, Verdict, judge};
+use super::writer::Log;
+use crate::error::OpenError;
+use crate::feed::Feed;
+use crate::index::lookup::{
+    Damage, DataFile, LiveSegment, RecentFrames, SealedSegment, Segments, Shelf,
+};
+use crate::index::sealed::{Expect, SealedIndex};
+use crate::limits::MAX_ROLLED_SEGMENTS;
+use crate::manifest::Manifest;
+use crate::read::block_cache::BlockCache;
+use crate::read::fetch::CachedFile;
+use crate::segment::aftermath::{Nature, inspect};
+use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
+use crate::segment::event_codec::event_keys;
+use crate::segment::file::{
+    ActiveSegment, FIRST_FRAME_OFFSET, LogEnd, SegmentFile, SegmentHeader,
+};
+use crate::segment::frame::{Frame, FrameKind, frame_len};
+use crate::segment::reader::{
+    FrameReader, ReadHeaderError, ScanError, read_frame, read_segment_header,
+};
+use crate::segment::space::{Preallocate, SegmentSpace};
+use crate::store::bucket_dir;
+
+/// What all buckets of a start share.
+#[derive(Debug)]
+pub(crate) struct RecoverySettings {
+    pub(crate) dir: PathBuf,
+    pub(crate) manifest: Manifest,
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) cache: Arc<BlockCache>,
+    pub(crate) preallocate: Preallocate,
+}
+
+/// A bucket ready to run.
+pub(crate) struct Recovered {
+    pub(crate) shelf: Arc<Shelf>,
+    pub(crate) start: PlanStart,
+    pub(crate) health: Health,
+    pub(crate) log: Log,
+}
+
+/// A segment file as found.
+struct Candidate {
+    number: u64,
+    file: Arc<dyn File>,
+    len: u64,
+    header: Result<SegmentHeader, ReadHeaderError>,
+    has_index: bool,
+}
+
+/// Recovery on its way through the segments of one bucket.
+struct Walk<'a> {
+    io: &'a Io,
+    settings: &'a RecoverySettings,
+    bucket_id: u16,
+    dir: PathBuf,
+    /// Highest index known to have been durable.
+    durable_index: u64,
+    sealed: Vec<Arc<SealedSegment>>,
+    live: Vec<LiveSegment>,
+    /// The segment that the log ends in.
+    active: Option<(ActiveSegment, Arc<dyn File>)>,
+    /// Whether the active segment's header is on disk.
+    has_header: bool,
+    damage: Option<Damage>,
+    last_append_time_ns: u64,
+}
+
+/// Recovers bucket `bucket_id`.
+///
+/// # Errors
+/// [`OpenError`] if the disk fails or the directory belongs to a cluster. Damage is not an error here.
+pub(crate) async fn recover(
+    io: &Io,
+    bucket_id: u16,
+    settings: &RecoverySettings,
+) -> Result<Recovered, OpenError> {
+    let dir = bucket_dir(&settings.dir, bucket_id);
+    let state = read_state(io, &dir, bucket_id, settings).await?;
+    let mut walk = Walk {
+        io,
+        settings,
+        bucket_id,
+        dir: dir.clone(),
+        durable_index: state.durable_commit,
+        sealed: Vec::new(),
+        live: Vec::new(),
+        active: None,
+        has_header: true,
+        damage: None,
+        last_append_time_ns: 0,
+    };
+    let candidates = list_segments(io, &dir).await?;
+    walk.run(candidates, state.first_segment).await?;
+    if walk.active.is_none() {
+        walk.begin(&state).await?;
+    }
+    walk.finish(state).await
+}
+
+async fn read_state(
+    io: &Io,
+    dir: &Path,
+    bucket_id: u16,
+    settings: &RecoverySettings,
+) -> Result<State, OpenError> {
+    let fresh = State::solo(bucket_id + 1, settings.manifest.incarnation);
+    let state = match Slots::read(io, dir).await? {
+        Found::State(state) => state,
+        Found::Nothing => {
+            let mut slots = Slots::open(io, dir, fresh).await?;
+            slots.save(|_| {}).await?;
+            io.disk().sync_dir(dir).await?;
+            slots.current().clone()
+        }
+        Found::BothDamaged => {
+            tracing::warn!(bucket = bucket_id, "both state slots are damaged: made anew from the log");
+            io.mark(site!("recovery.both_slots_bad"));
+            fresh
+        }
+    };
+    if !state.is_alone() {
+        let (dir, voters) = (settings.dir.clone(), state.voters.len());
+        return Err(OpenError::Clustered { dir, bucket_id, voters });
+    }
+    Ok(state)
+}
+
+/// Segment files in order, with their headers.
+async fn list_segments(io: &Io, dir: &Path) -> Result<Vec<Candidate>, DiskError> {
+    let entries = io.disk().list(dir).await?;
+    let mut found = Vec::new();
+    for entry in &entries {
+        let Some((SegmentFile::Log, number)) = SegmentFile::parse(&entry.name) else { continue };
+        let index_name = SegmentFile::Index.name(number);
+        let has_index = entries.iter().any(|other| other.name == index_name);
+        let options = OpenOptions { direct: !has_index, ..OpenOptions::WRITE };
+        let file = io.disk().open(&dir.join(&entry.name), options).await?;
+        let header = read_segment_header(file.as_ref()).await;
+        if let Err(ReadHeaderError::Disk(error)) = header {
+            return Err(error);
+        }
+        found.push(Candidate { number, len: entry.len, file, header, has_index });
+    }
+    found.sort_by_key(|candidate| candidate.number);
+    Ok(found)
+}
+
+impl Walk<'_> {
+    async fn run(
+        &mut self,
+        candidates: Vec<Candidate>,
+        first_segment: u64,
+    ) -> Result<(), OpenError> {
+        let mut expected: Option<LogEnd> = None;
+        let mut left = candidates.as_slice();
+        let mut next_number = first_segment;
+        while let Some((candidate, later)) = left.split_first() {
+            if candidate.number != next_number {
+                self.damaged(next_number, 0, "the segment file is missing");
+                break;
+            }
+            let header = match self.header(candidate, expected, later).await? {
+                Some(header) => header,
+                None => break,
+            };
+            let end = match self.sealed(candidate, header, later).await? {
+                Some(end) => Some(end),
+                None => self.unsealed(candidate, header, later).await?,
+            };
+            let Some(end) = end else { break };
+            expected = Some(end);
+            next_number += 1;
+            left = later;
+        }
+        Ok(())
+    }
+
+    /// The header of a segment that continues the log; `None` ends the walk.
+    async fn header(
+        &mut self,
+        candidate: &Candidate,
+        expected: Option<LogEnd>,
+        later: &[Candidate],
+    ) -> Result<Option<SegmentHeader>, OpenError> {
+        let first = SegmentHeader::first(
+            self.bucket_id + 1,
+            self.settings.manifest.segment_size_bytes,
+            u32::from(self.settings.manifest.partition_count),
+        );
+        let end = expected.unwrap_or_else(|| ActiveSegment::new(first).end());
+        if let Ok(header) = &candidate.header {
+            let fits = (header.first_index, header.chain) == (end.next_index, end.chain)
+                && header.number == candidate.number
+                && header.group == first.group;
+            if fits {
+                return Ok(Some(*header));
+            }
+            self.damaged(candidate.number, 0, "the segment does not continue the log");
+            return Ok(None);
+        }
+        // No header: prepared and never used, or its first batch was torn.
+        let scene_end = LogEnd { end_offset: 0, ..end };
+        let verdict = self.verdict(candidate, scene_end, later).await?;
+        match verdict {
+            Verdict::CleanEnd => {
+                self.io.mark(site!("recovery.prepared_segment_empty"));
+            }
+            Verdict::Torn => self.cut(candidate, 0).await?,
+            Verdict::CorruptMiddle { .. } | Verdict::CorruptTail => {
+                self.damaged(candidate.number, 0, "the segment header is damaged");
+                return Ok(None);
+            }
+        }
+        if expected.is_none() {
+            self.active = Some((ActiveSegment::new(first), candidate.file.clone()));
+            self.live.push(LiveSegment::empty(
+                self.data_file(candidate.number, &candidate.file),
+                self.settings.manifest.hash_seed,
+            ));
+            self.has_header = false;
+        }
+        Ok(None)
+    }
+
+    /// Takes a segment over by its index file; `None` if it is not sealed.
+    async fn sealed(
+        &mut self,
+        candidate: &Candidate,
+        header: SegmentHeader,
+        later: &[Candidate],
+    ) -> Result<Option<LogEnd>, OpenError> {
+        let next = later.first().and_then(|next| next.header.as_ref().ok());
+        let Some(next) = next.filter(|next| next.first_index > header.first_index) else {
+            return Ok(None); // never the last one
+        };
+        let end = LogEnd {
+            next_index: next.first_index,
+            last_term: next.prev_term,
+            chain: next.chain,
+            end_offset: candidate.len,
+        };
+        if candidate.has_index
+            && let Some(sealed) = self.open_index(candidate, &end).await
+        {
+            self.take_sealed(sealed);
+            return Ok(Some(end));
+        }
+        // Rolled and not yet sealed, or its index is gone. A few newest may stay in memory; others get one now.
+        if later.len() <= MAX_ROLLED_SEGMENTS && !candidate.has_index {
+            return Ok(None);
+        }
+        self.io.mark(site!("recovery.index_rebuilt"));
+        tracing::info!(bucket = self.bucket_id, segment = candidate.number, "rebuilding the index");
+        let request = seal::Request {
+            dir: &self.dir,
+            file: candidate.file.clone(),
+            header,
+            hash_seed: self.settings.manifest.hash_seed,
+            used_len: None,
+        };
+        match seal::build(self.io, request).await {
+            Ok(()) => {}
+            Err(seal::SealError::Disk(error)) => return Err(error.into()),
+            Err(error) => {
+                tracing::error!(bucket = self.bucket_id, segment = candidate.number, %error, "no index");
+                return Ok(None); // reading it frame by frame will tell where it is damaged
+            }
+        }
+        let sealed = self.open_index(candidate, &end).await;
+        Ok(sealed.map(|sealed| {
+            self.take_sealed(sealed);
+            end
+        }))
+    }
+
+    async fn open_index(&self, candidate: &Candidate, end: &LogEnd) -> Option<SealedSegment> {
+        let expect = Expect {
+            segment_number: candidate.number,
+            hash_seed: self.settings.manifest.hash_seed,
+            used_len: end.end_offset,
+            last_index: end.next_index - 1,
+            end_chain: end.chain,
+        };
+        let path = self.dir.join(SegmentFile::Index.name(candidate.number));
+        let cache = self.settings.cache.clone();
+        match SealedIndex::open(self.io, &path, Some(expect), cache).await {
+            Ok(index) => {
+                let file = self.data_file(candidate.number, &candidate.file);
+                file.data.raise_stable_end(u64::MAX);
+                Some(SealedSegment { file, index })
+            }
+            Err(error) => {
+                tracing::warn!(bucket = self.bucket_id, segment = candidate.number, %error, "index not usable");
+                None
+            }
+        }
+    }
+
+    fn take_sealed(&mut self, sealed: SealedSegment) {
+        let footer = sealed.index.footer();
+        self.last_append_time_ns = self.last_append_time_ns.max(footer.max_append_ns);
+        self.durable_index = self.durable_index.max(footer.last_index);
+        self.sealed.push(Arc::new(sealed));
+    }
+
+    /// Reads an unsealed segment. Returns its end if the log goes on in the next one.
+    async fn unsealed(
+        &mut self,
+        candidate: &Candidate,
+        header: SegmentHeader,
+        later: &[Candidate],
+    ) -> Result<Option<LogEnd>, OpenError> {
+        let hash_seed = self.settings.manifest.hash_seed;
+        let recalled = checkpoint::recall(self.io, &self.dir, &header, hash_seed).await;
+        if let Some(witness) = &recalled.witness {
+            self.durable_index = self.durable_index.max(witness.index);
+        }
+        let checkpointed = recalled.end.map_or(0, |end| end.end_offset);
+        let (mut live, position) = self.resume(candidate, header, recalled).await;
+        let scanned = self.scan(candidate, position, &mut live).await?;
+        let mut active = scanned.0;
+        let end = active.end();
+        let is_rolled = match scanned.1 {
+            None => later.first().is_some_and(|next| next.header.is_ok()),
+            Some(bad) => {
+                if bad.offset < checkpointed {
+                    self.durable_index = self.durable_index.max(bad.index);
+                }
+                match self.verdict(candidate, end, later).await? {
+                    Verdict::CleanEnd => later.first().is_some_and(|next| next.header.is_ok()),
+                    Verdict::Torn => {
+                        self.cut(candidate, end.end_offset).await?;
+                        false
+                    }
+                    Verdict::CorruptMiddle { .. } | Verdict::CorruptTail => {
+                        self.damaged(candidate.number, end.end_offset, &bad.to_string());
+                        false
+                    }
+                }
+            }
+        };
+        live.used_len = end.end_offset;
+        live.is_rolled = is_rolled;
+        live.file.data.raise_stable_end(end.end_offset);
+        self.live.push(live);
+        if is_rolled {
+            return Ok(Some(end));
+        }
+        if end.end_offset == FIRST_FRAME_OFFSET {
+            active = ActiveSegment::new(*active.header());
+        }
+        self.active = Some((active, candidate.file.clone()));
+        Ok(None)
+    }
+
+    /// A live segment with what its checkpoint taught, and where to read on.
+    async fn resume(
+        &self,
+        candidate: &Candidate,
+        header: SegmentHeader,
+        recalled: Recalled,
+    ) -> (LiveSegment, ActiveSegment) {
+        let hash_seed = self.settings.manifest.hash_seed;
+        let file = self.data_file(candidate.number, &candidate.file);
+        let fresh = ActiveSegment::new(header);
+        let Some(end) = recalled.end else {
+            return (LiveSegment::empty(file, hash_seed), fresh);
+        };
+        let last = read_frame(candidate.file.as_ref(), end.last_frame_offset).await;
+        let fits = |frame: &Frame| {
+            frame.header.header_crc == end.chain && frame.end_offset() == end.end_offset
+        };
+        match last.ok().filter(fits) {
+            Some(frame) => {
+                let position = LogEnd {
+                    next_index: frame.header.index + 1,
+                    last_term: frame.header.term,
+                    chain: end.chain,
+                    end_offset: end.end_offset,
+                };
+                self.io.mark(site!("recovery.checkpoint_used"));
+                let live = LiveSegment {
+                    delta: DeltaBuilder::new(&recalled.index),
+                    index: recalled.index,
+                    used_len: end.end_offset,
+                    checkpointed_len: end.end_offset,
+                    next_delta_offset: recalled.next_delta_offset,
+                    end: Some(end),
+                    is_rolled: false,
+                    file,
+                };
+                (live, ActiveSegment::resume(header, position))
+            }
+            None => {
+                self.io.mark(site!("recovery.checkpoint_beyond_log"));
+                (LiveSegment::empty(file, hash_seed), fresh)
+            }
+        }
+    }
+
+    /// Reads frames into the live index up to the end or the first bad position.
+    async fn scan(
+        &mut self,
+        candidate: &Candidate,
+        position: ActiveSegment,
+        live: &mut LiveSegment,
+    ) -> Result<(ActiveSegment, Option<crate::segment::reader::BadFrame>), OpenError> {
+        let mut reader = FrameReader::open(candidate.file.clone(), position).await?;
+        loop {
+            match reader.next().await {
+                Ok(None) => return Ok((*reader.segment(), None)),
+                Ok(Some(frame)) => {
+                    if let Err(cause) = self.take_frame(&frame, live) {
+                        self.damaged(candidate.number, frame.offset, &cause);
+                        return Ok((*reader.segment(), None));
+                    }
+                }
+                Err(ScanError::Disk(error)) => return Err(error.into()),
+                Err(ScanError::Bad(bad)) => return Ok((*reader.segment(), Some(bad))),
+            }
+        }
+    }
+
+    fn take_frame(&mut self, frame: &Frame, live: &mut LiveSegment) -> Result<(), String> {
+        let hash_seed = self.settings.manifest.hash_seed;
+        if frame.header.kind == FrameKind::Transaction {
+            let (partition_key, events) = event_keys(frame).map_err(|error| error.to_string())?;
+            let events = events.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+            let partition = frame.header.partition;
+            let lives: Vec<_> =
+                events.iter().map(|event| live_event(hash_seed, partition, event)).collect();
+            let at = crate::index::live::LiveFrame {
+                offset: frame.offset,
+                partition,
+                first_sequence: frame.header.first_sequence,
+                partition_key,
+            };
+            live.push(at, &lives);
+            let time = crate::segment::event_codec::append_time_ns(frame).unwrap_or(0);
+            self.last_append_time_ns = self.last_append_time_ns.max(time);
+        }
+        live.end_frame(LogPosition {
+            last_frame_offset: frame.offset,
+            end_offset: frame.end_offset(),
+            chain: frame.header.header_crc,
+        });
+        Ok(())
+    }
+
+    async fn verdict(
+        &mut self,
+        candidate: &Candidate,
+        expected: LogEnd,
+        later: &[Candidate],
+    ) -> Result<Verdict, OpenError> {
+        let aftermath = inspect(candidate.file.clone(), expected).await?;
+        let limit = self.settings.manifest.max_transaction_bytes;
+        let max_body = u32::try_from(limit.saturating_add(BODY_SLACK)).unwrap_or(u32::MAX);
+        let scene = Scene {
+            aftermath,
+            durable_index: self.durable_index,
+            max_frame_len: frame_len(max_body),
+            later: later_of(later).await?,
+        };
+        let verdict = judge(&scene);
+        tracing::debug!(
+            bucket = self.bucket_id, segment = candidate.number, offset = expected.end_offset,
+            ?verdict, nature = ?aftermath.nature, "end of the log judged"
+        );
+        if mutant!(self.io, cut_any_bad_tail)
+            && !matches!(aftermath.nature, Nature::Zeros)
+            && matches!(verdict, Verdict::CorruptTail | Verdict::CorruptMiddle { .. })
+        {
+            return Ok(Verdict::Torn);
+        }
+        Ok(verdict)
+    }
+
+    /// Puts a copy of a torn end aside and writes zeros over it. Durable on return.
+    async fn cut(&self, candidate: &Candidate, offset: u64) -> Result<(), OpenError> {
+        self.io.mark(site!("recovery.torn_tail_zeroed"));
+        tracing::info!(bucket = self.bucket_id, segment = candidate.number, offset, "torn end cut");
+        damaged::keep_copy(self.io, &self.dir, (candidate.number, &candidate.file), offset).await?;
+        let len = candidate.len.saturating_sub(offset);
+        candidate.file.zero_range(offset, len).await?;
+        candidate.file.sync_data().await?;
+        Ok(())
+    }
+
+    fn damaged(&mut self, segment: u64, offset: u64, cause: &str) {
+        tracing::error!(bucket = self.bucket_id, segment, offset, cause, "damage in the log");
+        self.io.mark(site!("recovery.damage"));
+        let damage = Damage { segment, offset, cause: cause.to_owned() };
+        self.damage.get_or_insert(damage);
+    }
+
+    fn data_file(&self, number: u64, file: &Arc<dyn File>) -> Arc<DataFile> {
+        let data = CachedFile::new(file.clone(), self.settings.cache.clone(), 0);
+        Arc::new(DataFile { number, data, raw: file.clone() })
+    }
+
+    /// A bucket without segments gets its first one; one whose log ends in damage gets none to write to.
+    async fn begin(&mut self, state: &State) -> Result<(), OpenError> {
+        let header = SegmentHeader::first(
+            self.bucket_id + 1,
+            self.settings.manifest.segment_size_bytes,
+            u32::from(self.settings.manifest.partition_count),
+        );
+        if self.damage.is_some() || !self.sealed.is_empty() || !self.live.is_empty() {
+            let last = self.sealed.last().map(|segment| segment.file.clone());
+            let last = last.or_else(|| self.live.last().map(|segment| segment.file.clone()));
+            if self.damage.is_none() {
+                let number = last.as_ref().map_or(state.first_segment, |file| file.number + 1);
+                self.damaged(number, 0, "the segment file is missing");
+            }
+            if let Some(file) = last {
+                self.active = Some((ActiveSegment::new(header), file.raw.clone()));
+                return Ok(());
+            }
+        }
+        let number = state.first_segment;
+        let size = self.settings.manifest.segment_size_bytes;
+        let space = match SegmentSpace::create(self.io, &self.dir, number, size).await {
+            Err(error) if error.kind == DiskErrorKind::Exists => {
+                SegmentSpace::open(self.io, &self.dir, number, size).await?
+            }
+            other => other?,
+        };
+        let file = space.file().clone();
+        let data = self.data_file(number, &file);
+        self.live.push(LiveSegment::empty(data, self.settings.manifest.hash_seed));
+        self.active = Some((ActiveSegment::new(header), file));
+        self.has_header = false;
+        Ok(())
+    }
+
+    async fn finish(mut self, state: State) -> Result<Recovered, OpenError> {
+        let Self { settings, bucket_id, io, .. } = self;
+        let manifest = &settings.manifest;
+        let (active, file) = self.active.take().ok_or(OpenError::Interrupted)?;
+        let next_sequences = self.next_sequences();
+        let start = PlanStart {
+            last_index: active.end().next_index - 1,
+            next_sequences,
+            last_append_time_ns: self.last_append_time_ns,
+        };
+        let health = match &self.damage {
+            Some(damage) => Health::ReadOnly {
+                cause: format!(
+                    "{} in segment {} at offset {}",
+                    damage.cause, damage.segment, damage.offset
+                ),
+            },
+            None => Health::Serving,
+        };
+        let number = active.header().number;
+        let size = manifest.segment_size_bytes;
+        let space = SegmentSpace::open(io, &self.dir, number, size).await?;
+        let mode = settings.preallocate;
+        let room = Room::new(io.clone(), self.dir.clone(), size, mode, (number, space));
+        let slots = Slots::open(io, &self.dir, state).await?;
+        let term = slots.current().term.max(active.end().last_term);
+        let segments = Segments {
+            live: std::mem::take(&mut self.live),
+            sealed: Arc::new(std::mem::take(&mut self.sealed)),
+            recent: RecentFrames::default(),
+            damage: self.damage.take(),
+        };
+        let names = (bucket_id, manifest.bucket_count);
+        let shelf = Shelf::new(names, manifest.hash_seed, settings.feed.clone(), segments);
+        let log = Log {
+            dir: self.dir,
+            active,
+            file,
+            has_header: self.has_header,
+            room: Arc::new(room),
+            slots,
+            cache: settings.cache.clone(),
+            term,
+            hash_seed: manifest.hash_seed,
+        };
+        Ok(Recovered { shelf: Arc::new(shelf), start, health, log })
+    }
+
+    /// Next sequence of each partition of the bucket; raises the watermarks to it.
+    fn next_sequences(&self) -> Vec<u64> {
+        let bucket_count = self.settings.manifest.bucket_count;
+        let partitions = self.settings.feed.partitions_of(self.bucket_id, bucket_count);
+        partitions
+            .map(|partition| {
+                let number = partition.get();
+                let live = self.live.iter().rev();
+                let live = live.filter_map(|it| it.index.partition_span(number)).next();
+                let sealed = || {
+                    let sealed = self.sealed.iter().rev();
+                    sealed.filter_map(|it| it.index.partition(number)).next()
+                };
+                let next = match live {
+                    Some(span) => span.next_sequence,
+                    None => sealed()
+                        .map_or(0, |entry| entry.first_sequence + u64::from(entry.count)),
+                };
+                self.settings.feed.raise(partition, next);
+                next
+            })
+            .collect()
+    }
+}
+
+/// Room for the transaction header and rounding above the sum rule of the transaction limit.
+const BODY_SLACK: u64 = 4096;
+
+async fn later_of(later: &[Candidate]) -> Result<Later, DiskError> {
+    for candidate in later {
+        if let Ok(header) = &candidate.header {
+            return Ok(Later::Segment(*header));
+        }
+        let nothing = LogEnd { next_index: 0, last_term: 0, chain: 0, end_offset: 0 };
+        let found = inspect(candidate.file.clone(), nothing).await?;
+        if found.nonzero_end > 0 {
+            return Ok(Later::Unreadable);
+        }
+    }
+    Ok(Later::Nothing)
+}

@@ -1,0 +1,163 @@
+//! Space for the log of one bucket, made ready before it is needed.
+//!
+//! In the background while all goes well; by the writer itself when the background was too slow. Making ready and
+//! taking are exclusive: zeros are never written over a frame.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sierradb_io::{DiskError, Io, Mono, site};
+use tokio::sync::{Mutex, Notify};
+
+use crate::limits::SPACE_STEP_BYTES;
+use crate::segment::space::{Preallocate, SegmentSpace};
+
+/// Space of the active segment and of its successor.
+pub(crate) struct Room {
+    io: Io,
+    dir: PathBuf,
+    segment_size_bytes: u64,
+    mode: Preallocate,
+    /// End of the log in the active segment, as last told by the writer.
+    end_offset: AtomicU64,
+    /// Up to where the active segment was ready at the last look, for a cheap question on every batch.
+    ready: AtomicU64,
+    /// Something should be prepared; shared by all buckets.
+    wanted: Arc<Notify>,
+    spaces: Mutex<Spaces>,
+}
+
+struct Spaces {
+    active_number: u64,
+    active: SegmentSpace,
+    next: Option<SegmentSpace>,
+    /// When the last step was made.
+    last_step: Mono,
+    /// Up to where the active file was ready then.
+    last_ready: u64,
+}
+
+impl Room {
+    pub(crate) fn new(
+        io: Io,
+        dir: PathBuf,
+        segment_size_bytes: u64,
+        mode: Preallocate,
+        (active_number, active): (u64, SegmentSpace),
+        wanted: Arc<Notify>,
+    ) -> Self {
+        let (last_step, last_ready) = (io.clock().now(), active.mark().get());
+        let spaces = Spaces { active_number, active, next: None, last_step, last_ready };
+        Self {
+            io,
+            dir,
+            segment_size_bytes,
+            mode,
+            end_offset: AtomicU64::new(0),
+            ready: AtomicU64::new(last_ready),
+            wanted,
+            spaces: Mutex::new(spaces),
+        }
+    }
+
+    /// Tells where the log ends now.
+    pub(crate) fn set_end(&self, end_offset: u64) {
+        let before = self.end_offset.swap(end_offset, Ordering::AcqRel);
+        let step = SPACE_STEP_BYTES.min(self.segment_size_bytes) / 4;
+        if before > end_offset || before / step != end_offset / step {
+            self.wanted.notify_one();
+        }
+    }
+
+    /// Waits until some bucket's log has grown noticeably.
+    pub(crate) async fn wanted(&self) {
+        self.wanted.notified().await;
+    }
+
+    /// Makes the active segment ready up to `end_offset` at least. Returns at once if it is.
+    ///
+    /// # Errors
+    /// The disk's; nothing of the log was touched.
+    pub(crate) async fn reach(&self, end_offset: u64) -> Result<(), DiskError> {
+        if self.ready.load(Ordering::Acquire) >= end_offset {
+            return Ok(());
+        }
+        let mut spaces = self.spaces.lock().await;
+        while spaces.active.mark().get() < end_offset {
+            self.io.mark(site!("append.space_not_ready"));
+            spaces.step(&self.io, self.mode).await?;
+        }
+        self.ready.store(spaces.active.mark().get(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes segment `number`, the successor of the active one, the active one.
+    ///
+    /// # Errors
+    /// The disk's; the active segment then stays what it was.
+    pub(crate) async fn advance(&self, number: u64) -> Result<SegmentSpace, DiskError> {
+        let mut spaces = self.spaces.lock().await;
+        assert_eq!(number, spaces.active_number + 1, "segments follow each other");
+        let next = match spaces.next.take() {
+            Some(next) => next,
+            None => {
+                self.io.mark(site!("segment.roll_before_ready"));
+                self.create(number).await?
+            }
+        };
+        (spaces.active_number, spaces.active) = (number, next.clone());
+        (spaces.last_step, spaces.last_ready) = (self.io.clock().now(), next.mark().get());
+        self.ready.store(next.mark().get(), Ordering::Release);
+        Ok(next)
+    }
+
+    /// Background work: one step, or the successor, if it is time.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) async fn prepare(&self) -> Result<(), DiskError> {
+        let mut spaces = self.spaces.lock().await;
+        let end_offset = self.end_offset.load(Ordering::Acquire);
+        if spaces.active.wants_step(end_offset) {
+            spaces.step(&self.io, self.mode).await?;
+        }
+        if spaces.next.is_none() && spaces.active.wants_successor(end_offset) {
+            let next = self.create(spaces.active_number + 1).await?;
+            next.step(self.mode).await?;
+            spaces.next = Some(next);
+        }
+        Ok(())
+    }
+
+    /// Opens a file that was prepared before a crash, or creates it.
+    async fn create(&self, number: u64) -> Result<SegmentSpace, DiskError> {
+        let created =
+            SegmentSpace::create(&self.io, &self.dir, number, self.segment_size_bytes).await;
+        match created {
+            Err(error) if error.kind == sierradb_io::DiskErrorKind::Exists => {
+                SegmentSpace::open(&self.io, &self.dir, number, self.segment_size_bytes).await
+            }
+            other => other,
+        }
+    }
+}
+
+impl Spaces {
+    async fn step(&mut self, io: &Io, mode: Preallocate) -> Result<(), DiskError> {
+        let now = io.clock().now();
+        let elapsed = now.since(self.last_step).max(Duration::from_millis(1));
+        let ready = self.active.mark().get();
+        let grown = ready.saturating_sub(self.last_ready);
+        self.active.step(mode.at_rate(grown, elapsed)).await?;
+        (self.last_step, self.last_ready) = (now, ready);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Room").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,349 @@
+//! The one task that writes a bucket's log: takes a batch, writes it, syncs it, commits it.
+//!
+//! There is no timer: a batch is what was planned during the last sync. One batch is unsynced at a time and lies in
+//! one file; recovery relies on that. A failed write or sync is never repeated: the bucket is poisoned, and a restart
+//! looks at what the device holds.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use sierradb_io::{DiskError, DiskErrorKind, File, Io, OpenOptions, mutant, site};
+
+use super::apply::Written;
+use super::health::Health;
+use super::planner::PlanStart;
+use super::room::Room;
+use super::slots::Slots;
+use super::solo::SoloBucket;
+use crate::index::lookup::DataFile;
+use crate::limits::{COPIED_BODY_BYTES, MAX_ROLLED_SEGMENTS, SPACE_STEP_BYTES};
+use crate::read::block_cache::BlockCache;
+use crate::read::fetch::CachedFile;
+use crate::segment::checkpoint::header::CheckpointHeader;
+use crate::segment::checkpoint::witness::Witness;
+use crate::segment::file::{ActiveSegment, FIRST_FRAME_OFFSET, SegmentFile};
+use crate::segment::frame::{LogEntry, encode};
+
+/// The log of a bucket, open for writing.
+pub(crate) struct Log {
+    pub(crate) dir: PathBuf,
+    pub(crate) active: ActiveSegment,
+    pub(crate) file: Arc<dyn File>,
+    /// The segment's header is on disk.
+    pub(crate) has_header: bool,
+    pub(crate) room: Arc<Room>,
+    pub(crate) slots: Slots,
+    pub(crate) cache: Arc<BlockCache>,
+    pub(crate) term: u64,
+    pub(crate) hash_seed: u64,
+}
+
+/// Writes one bucket's log.
+pub(crate) struct Writer {
+    bucket: Arc<SoloBucket>,
+    io: Io,
+    log: Log,
+    witness: Option<WitnessRing>,
+}
+
+/// Why a batch was not written.
+#[derive(Debug)]
+enum Failure {
+    /// No room; nothing was written.
+    NoSpace(DiskError),
+    /// A write or sync failed: the outcome is unknown.
+    Disk(DiskError),
+}
+
+/// The witness ring of the active segment: unsynced proof of completed syncs.
+struct WitnessRing {
+    file: Arc<dyn File>,
+    next_count: u32,
+}
+
+/// Frames of one write.
+struct Batch {
+    buffers: Vec<Bytes>,
+    joined: BytesMut,
+    /// Per frame: its facts, and where its bytes are: buffer number and start.
+    frames: Vec<(Written, Option<(usize, usize)>)>,
+}
+
+impl Writer {
+    pub(crate) fn new(bucket: Arc<SoloBucket>, log: Log) -> Self {
+        log.room.set_end(log.active.end().end_offset);
+        let io = bucket.io.clone();
+        Self { bucket, io, log, witness: None }
+    }
+
+    /// Writes until the bucket is closed and nothing is left, or until a failure.
+    pub(crate) async fn run(mut self) {
+        let mut entries: Vec<(u64, LogEntry)> = Vec::new();
+        while self.bucket.next_batch(&mut entries).await.is_some() {
+            match self.write_all(&entries).await {
+                Ok(()) => {}
+                Err(Failure::NoSpace(error)) => self.refuse(&error).await,
+                Err(Failure::Disk(error)) => {
+                    self.bucket.poison(&error.to_string());
+                    return;
+                }
+            }
+            entries.clear();
+        }
+        self.finish().await;
+    }
+
+    /// Writes and commits entries, in as many batches as segments are touched.
+    async fn write_all(&mut self, entries: &[(u64, LogEntry)]) -> Result<(), Failure> {
+        let mut left = entries;
+        while let Some((_, first)) = left.first() {
+            if !self.log.active.fits(first.frame_len()) {
+                self.roll().await?;
+            }
+            let before = self.log.active;
+            let batch = self.encode(&mut left);
+            if let Err(error) = self.log.room.reach(self.log.active.end().end_offset).await {
+                self.log.active = before;
+                return Err(Failure::of_space(error));
+            }
+            self.write(before, batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the frames of as many entries as the active segment takes.
+    fn encode(&mut self, left: &mut &[(u64, LogEntry)]) -> Batch {
+        let mut batch =
+            Batch { buffers: Vec::new(), joined: BytesMut::new(), frames: Vec::new() };
+        if !self.log.has_header {
+            batch.joined.extend_from_slice(&self.log.active.header().encode());
+        }
+        while let Some(((index, entry), rest)) = left.split_first() {
+            if !self.log.active.fits(entry.frame_len()) {
+                break;
+            }
+            let place = self.log.active.place(self.log.term);
+            assert_eq!(place.index, *index, "entries are written in the order of their indexes");
+            let frame = encode(entry, place);
+            self.log.active.push(&frame, self.log.term);
+            let written = Written {
+                index: *index,
+                offset: place.offset,
+                len: frame.len,
+                header_crc: frame.header_crc,
+                bytes: None,
+            };
+            let at = if frame.body.len() > COPIED_BODY_BYTES {
+                batch.flush();
+                batch.buffers.extend(frame.chunks());
+                None
+            } else {
+                let at = (batch.buffers.len(), batch.joined.len());
+                frame.copy_to(&mut batch.joined);
+                Some(at)
+            };
+            batch.frames.push((written, at));
+            *left = rest;
+        }
+        batch.flush();
+        batch
+    }
+
+    /// Writes a batch behind `before`, syncs it, and commits it.
+    async fn write(&mut self, before: ActiveSegment, mut batch: Batch) -> Result<(), Failure> {
+        let offset = if self.log.has_header { before.end().end_offset } else { 0 };
+        let buffers = std::mem::take(&mut batch.buffers);
+        if mutant!(self.io, ack_before_sync) {
+            let written = batch.written(&buffers);
+            self.log.file.write_all_at(buffers, offset).await.map_err(Failure::Disk)?;
+            self.bucket.commit(&written);
+            return self.log.file.sync_data().await.map_err(Failure::Disk);
+        }
+        let written = batch.written(&buffers);
+        let result = self.log.file.write_all_at(buffers, offset).await;
+        if let Err(error) = result {
+            if mutant!(self.io, full_as_success) && error.kind == DiskErrorKind::NoSpace {
+                self.bucket.commit(&written);
+                return Ok(());
+            }
+            return Err(Failure::Disk(error));
+        }
+        self.sync().await?;
+        self.log.has_header = true;
+        let end = self.log.active.end();
+        self.log.room.set_end(end.end_offset);
+        self.io.event(
+            "bucket.synced",
+            &[
+                ("b", u64::from(self.bucket.id)),
+                ("segment", self.log.active.header().number),
+                ("index", end.next_index - 1),
+                ("end", end.end_offset),
+            ],
+        );
+        if written.len() >= GROUP_COMMIT_MARK {
+            self.io.mark(site!("append.group_commit"));
+        }
+        self.bucket.commit(&written);
+        self.witness().await;
+        Ok(())
+    }
+
+    async fn sync(&self) -> Result<(), Failure> {
+        if mutant!(self.io, skip_sync) {
+            return Ok(());
+        }
+        match self.log.file.sync_data().await {
+            Err(error) if mutant!(self.io, sync_error_ignored) => {
+                tracing::warn!(%error, "mutant: sync error ignored");
+                Ok(())
+            }
+            Err(_) if mutant!(self.io, retry_sync) => {
+                self.log.file.sync_data().await.map_err(Failure::Disk)
+            }
+            other => other.map_err(Failure::Disk),
+        }
+    }
+
+    /// Begins the next segment. All of the old one is synced: every batch was.
+    async fn roll(&mut self) -> Result<(), Failure> {
+        self.wait_for_sealing().await;
+        self.io.mark(site!("segment.roll"));
+        let rolled = self.log.active.roll();
+        let header = rolled.next_header();
+        let space = self.log.room.advance(header.number).await.map_err(Failure::of_space)?;
+        self.log.file = space.file().clone();
+        self.log.active = ActiveSegment::new(header);
+        self.log.has_header = false;
+        self.witness = None;
+        let data =
+            CachedFile::new(self.log.file.clone(), self.log.cache.clone(), FIRST_FRAME_OFFSET);
+        let raw = self.log.file.clone();
+        self.bucket.roll(Arc::new(DataFile { number: header.number, data, raw }));
+        self.log.room.set_end(FIRST_FRAME_OFFSET);
+        Ok(())
+    }
+
+    /// At most a few segments may wait for their index file: memory is bounded, and so is the next start.
+    async fn wait_for_sealing(&self) {
+        loop {
+            let sealed = self.bucket.sealed.notified();
+            let rolled = {
+                let segments = self.bucket.shelf.read();
+                segments.live.iter().filter(|segment| segment.is_rolled).count()
+            };
+            if rolled < MAX_ROLLED_SEGMENTS {
+                return;
+            }
+            self.io.mark(site!("segment.roll_waits_for_seal"));
+            self.bucket.maintain_wake.notify_one();
+            sealed.await;
+        }
+    }
+
+    /// Nothing could be written for lack of space: takes the planned entries back.
+    async fn refuse(&mut self, error: &DiskError) {
+        tracing::warn!(bucket = self.bucket.id, %error, "no space for the log");
+        self.io.mark(site!("append.refused_full"));
+        let free_bytes =
+            self.io.disk().space(&self.log.dir).await.map_or(0, |space| space.free_bytes);
+        let end = self.log.active.end();
+        let start = PlanStart {
+            last_index: end.next_index - 1,
+            next_sequences: self.bucket.next_sequences(),
+            last_append_time_ns: 0,
+        };
+        let health = Health::Full { free_bytes, needed_bytes: SPACE_STEP_BYTES };
+        self.bucket.refuse_unwritten(start, health);
+    }
+
+    /// Notes the completed sync where the next start may find it. Losing it costs sharpness only.
+    async fn witness(&mut self) {
+        if self.witness.is_none() {
+            self.witness = self.open_witness().await.ok();
+        }
+        let end = self.log.active.end();
+        let Some(ring) = &mut self.witness else { return };
+        let witness = Witness {
+            index: end.next_index - 1,
+            end_offset: end.end_offset,
+            chain: end.chain,
+            count: ring.next_count,
+        };
+        ring.next_count = ring.next_count.wrapping_add(1);
+        let slot = Bytes::copy_from_slice(&witness.encode());
+        if let Err(error) = ring.file.write_all_at(vec![slot], witness.file_offset()).await {
+            tracing::debug!(bucket = self.bucket.id, %error, "witness not written");
+            self.witness = None;
+        }
+    }
+
+    async fn open_witness(&self) -> Result<WitnessRing, DiskError> {
+        let header = self.log.active.header();
+        let name = SegmentFile::Checkpoint.name(header.number);
+        let path = self.log.dir.join(name);
+        let file = self.io.disk().open(&path, OpenOptions::OPEN_OR_CREATE).await?;
+        let header = CheckpointHeader {
+            group: header.group,
+            segment: header.number,
+            first_index: header.first_index,
+            hash_seed: self.log.hash_seed,
+        };
+        file.write_all_at(vec![Bytes::from(header.encode())], 0).await?;
+        // A count above any earlier one, so that the newest slot is always the one written last.
+        let next_count = super::checkpoint::next_witness_count(file.as_ref()).await;
+        Ok(WitnessRing { file, next_count })
+    }
+
+    /// The end of a tidy life: notes in the state slot how far the log is durable.
+    async fn finish(&mut self) {
+        let durable = self.log.active.end().next_index - 1;
+        let saved = self.log.slots.save(|state| state.durable_commit = durable).await;
+        if let Err(error) = saved {
+            tracing::warn!(bucket = self.bucket.id, %error, "state not noted; the next start takes longer");
+        }
+    }
+}
+
+/// A batch of at least this many frames is worth a coverage mark.
+const GROUP_COMMIT_MARK: usize = 8;
+
+impl Failure {
+    fn of_space(error: DiskError) -> Self {
+        match error.kind {
+            DiskErrorKind::NoSpace => Self::NoSpace(error),
+            DiskErrorKind::NotFound
+            | DiskErrorKind::Exists
+            | DiskErrorKind::Io
+            | DiskErrorKind::ReadOnly
+            | DiskErrorKind::Locked
+            | DiskErrorKind::Poisoned
+            | DiskErrorKind::Other => Self::Disk(error),
+        }
+    }
+}
+
+impl Batch {
+    fn flush(&mut self) {
+        if !self.joined.is_empty() {
+            self.buffers.push(self.joined.split().freeze());
+        }
+    }
+
+    /// The facts of its frames, with their bytes where they lie in one piece of `buffers`.
+    fn written(&mut self, buffers: &[Bytes]) -> Vec<Written> {
+        let frames = std::mem::take(&mut self.frames).into_iter();
+        frames
+            .map(|(mut written, at)| {
+                written.bytes = at.and_then(|(buffer, start)| {
+                    let len = usize::try_from(written.len).ok()?;
+                    let bytes = buffers.get(buffer)?;
+                    let end = start.checked_add(len).filter(|end| *end <= bytes.len())?;
+                    Some(bytes.slice(start..end))
+                });
+                written
+            })
+            .collect()
+    }
+}

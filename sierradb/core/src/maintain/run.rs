@@ -1,0 +1,74 @@
+//! Seals rolled segments and extends checkpoints, bucket after bucket.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sierradb_io::{Io, Shutdown};
+use tokio::sync::Notify;
+
+use super::checkpoint::extend_checkpoint;
+use crate::bucket::seal::seal_next;
+use crate::bucket::solo::SoloBucket;
+use crate::limits::{CHECKPOINT_IDLE_INTERVAL, SEAL_RETRY_INTERVAL};
+use crate::read::block_cache::BlockCache;
+
+/// The maintenance task.
+pub(crate) struct Maintenance {
+    io: Io,
+    buckets: Vec<(Arc<SoloBucket>, PathBuf)>,
+    cache: Arc<BlockCache>,
+    wake: Arc<Notify>,
+}
+
+impl Maintenance {
+    pub(crate) fn new(
+        io: Io,
+        buckets: Vec<(Arc<SoloBucket>, PathBuf)>,
+        cache: Arc<BlockCache>,
+        wake: Arc<Notify>,
+    ) -> Self {
+        Self { io, buckets, cache, wake }
+    }
+
+    /// Works whenever something was rolled or grew, and on idle. Ends tidily: with checkpoints up to the end.
+    pub(crate) async fn run(self, stop: Shutdown) {
+        loop {
+            let failed = self.seal_all(&stop).await;
+            let pause = if failed { SEAL_RETRY_INTERVAL } else { CHECKPOINT_IDLE_INTERVAL };
+            let deadline = self.io.clock().now() + pause;
+            let is_idle = tokio::select! {
+                biased; // the end first: what is due by then is done below
+                () = stop.cancelled() => break,
+                () = self.wake.notified() => false,
+                () = self.io.clock().sleep_until(deadline) => true,
+            };
+            for (bucket, dir) in &self.buckets {
+                extend_checkpoint(bucket, dir, is_idle).await;
+            }
+        }
+        for (bucket, dir) in &self.buckets {
+            extend_checkpoint(bucket, dir, true).await;
+        }
+    }
+
+    async fn seal_all(&self, stop: &Shutdown) -> bool {
+        let mut failed = false;
+        for (bucket, dir) in &self.buckets {
+            loop {
+                if stop.is_cancelled() {
+                    return failed;
+                }
+                match seal_next(bucket, dir, &self.cache).await {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        tracing::warn!(bucket = bucket.id, %error, "segment not sealed; trying again");
+                        failed = true;
+                        break;
+                    }
+                }
+            }
+        }
+        failed
+    }
+}
