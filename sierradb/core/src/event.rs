@@ -36,7 +36,11 @@ pub struct EventRecord {
 impl EventRecord {
     /// Bytes of this event that a reply carries, for limits: ids and names included, framing not.
     pub fn data_len(&self) -> usize {
-        self.stream_id.len() + self.event_name.len() + self.metadata.len() + self.payload.len() + 136
+        self.stream_id.len()
+            + self.event_name.len()
+            + self.metadata.len()
+            + self.payload.len()
+            + 136
     }
 }
 

@@ -1,26 +1,32 @@
 //! Embeddable event store: gapless streams and partitions in one durable log per bucket.
 
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the store is put together from these parts later")
-)]
 mod bucket;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the store is put together from these parts later")
-)]
+mod database;
+mod error;
+mod event;
+mod feed;
+pub mod id;
 mod index;
 pub mod limits;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the store is put together from these parts later")
-)]
+mod maintain;
+mod manifest;
+mod options;
 mod read;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the log is read and written by parts that follow")
-)]
 mod segment;
+mod stats;
+mod store;
+mod transaction;
 
+pub use bucket::waiters::PendingAppend;
+pub use database::Database;
+pub use error::{AppendError, InvalidTransaction, OpenError, ReadError};
+pub use event::{AppendResult, AppendedEvent, Direction, EventBatch, EventRecord, ReadRange};
+pub use feed::{Watch, WatchAll};
+pub use options::DatabaseOptions;
 pub use segment::extension::{Extension, ExtensionError};
 pub use segment::space::Preallocate;
+pub use sierradb_protocol::{
+    CurrentVersion, EventName, ExpectedVersion, PartitionId, PartitionSelector, StreamId,
+};
+pub use stats::{BucketStats, CacheStats, Stats};
+pub use transaction::{EventDraft, IdOrigin, NewEvent, Transaction};

@@ -1,5 +1,7 @@
 //! Named bounds of this crate. A bound that others must agree on lives here and nowhere else.
 
+use std::time::Duration;
+
 /// Longest stream id in bytes; the shortest has 1.
 pub const MAX_STREAM_ID_LEN: usize = 255;
 
@@ -66,3 +68,93 @@ pub const MIN_READ_AHEAD_BYTES: usize = 256 << 10;
 
 /// Largest read of a walk over frames, except for one larger frame.
 pub const MAX_READ_AHEAD_BYTES: usize = 1 << 20;
+
+/// Bytes that an event counts for in the transaction limit, beside its stream id, name, payload and metadata.
+pub const EVENT_SIZE_OVERHEAD: u64 = 128;
+
+/// Latest timestamp: what still fits milliseconds on the wire, in nanoseconds.
+pub const MAX_TIMESTAMP_NS: u64 = 9_223_372_036_854_999_999;
+
+/// Event data in one reply unless configured otherwise.
+pub const DEFAULT_REPLY_MAX_BYTES: usize = 16 << 20;
+
+/// Partitions of a new directory.
+pub const DEFAULT_PARTITION_COUNT: u16 = 32;
+
+/// Buckets of a new directory.
+pub const DEFAULT_BUCKET_COUNT: u16 = 4;
+
+/// Most buckets of a directory.
+pub const MAX_BUCKET_COUNT: u16 = 1024;
+
+/// Smallest segment size that a configuration may ask for; tests go down to [`MIN_SEGMENT_SIZE_BYTES`].
+pub const CONFIG_MIN_SEGMENT_SIZE_BYTES: u64 = 128 << 10;
+
+/// Appends in work per bucket unless configured otherwise; beyond it they wait their turn.
+pub const DEFAULT_APPEND_BUFFER_COUNT: usize = 1000;
+
+/// The longest an append waits for a place or for its sync, unless configured otherwise.
+pub const DEFAULT_APPEND_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Bytes of entries in flight per bucket; beyond it appends wait their turn.
+pub const MAX_IN_FLIGHT_BYTES: u64 = 64 << 20;
+
+/// Appends that wait their turn per bucket; beyond it they are refused at once.
+pub const MAX_WAITING_APPENDS: usize = 65_536;
+
+/// Memory for stored blocks unless configured otherwise.
+pub const DEFAULT_CACHE_CAPACITY_BYTES: u64 = DEFAULT_CACHE_BYTES;
+
+/// Appends are refused while less is free, unless configured otherwise.
+pub const DEFAULT_MIN_FREE_BYTES: u64 = 64 << 20;
+
+/// Longest manifest that is read.
+pub const MAX_MANIFEST_BYTES: usize = 64 << 10;
+
+/// Heads of streams remembered per bucket that only sealed segments know.
+pub const HEAD_CACHE_ENTRIES: usize = 1 << 18;
+
+/// Bytes of frames kept in memory per bucket for followers of the tail.
+pub const RECENT_FRAMES_BYTES: usize = 4 << 20;
+
+/// Events located at a time during a scan.
+pub const SCAN_CHUNK_EVENTS: usize = 256;
+
+/// Appends whose cold reads are made in one round; further ones follow in the next.
+pub const COLD_READS_PER_ROUND: usize = 256;
+
+/// How often appends that waited too long are looked for.
+pub const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Rolled segments per bucket that may wait for their index file; then the log waits.
+pub const MAX_ROLLED_SEGMENTS: usize = 2;
+
+/// Larger bodies are written from where they are; smaller ones are copied together first.
+pub const COPIED_BODY_BYTES: usize = 16 << 10;
+
+/// Bytes of log between two checkpoints.
+pub const DELTA_LOG_BYTES: u64 = 32 << 20;
+
+/// Longest checkpoint file that is read; a longer one is as if damaged behind this.
+pub const MAX_CHECKPOINT_BYTES: usize = 1 << 30;
+
+/// Copies of damaged ranges kept per bucket.
+pub const MAX_DAMAGED_BYTES: u64 = 64 << 20;
+
+/// Longest single copy of a damaged range.
+pub const MAX_DAMAGED_COPY_BYTES: u64 = 32 << 20;
+
+/// Piece of a file read at a time for its digest.
+pub const DIGEST_READ_BYTES: u64 = 1 << 20;
+
+/// Without new work checkpoints are extended after this long.
+pub const CHECKPOINT_IDLE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A seal that failed is tried again after this long.
+pub const SEAL_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often free space is looked at.
+pub const SPACE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A close waits this long for appends in work.
+pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);

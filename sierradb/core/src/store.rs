@@ -18,6 +18,7 @@ use crate::bucket::writer::Writer;
 use crate::error::{AppendError, OpenError, ReadError};
 use crate::event::{EventBatch, EventRecord, ReadRange};
 use crate::feed::{Feed, Watch, WatchAll};
+use crate::index::page::Section;
 use crate::limits::CLOSE_DEADLINE;
 use crate::maintain::{Maintenance, SpaceWatch};
 use crate::manifest::Manifest;
@@ -39,6 +40,7 @@ pub(crate) struct Store {
     feed: Arc<Feed>,
     buckets: Vec<Arc<SoloBucket>>,
     cache: Arc<BlockCache>,
+    cache_capacity_bytes: u64,
     disk_free_bytes: Arc<AtomicU64>,
     is_closing: AtomicBool,
     stop: Shutdown,
@@ -49,6 +51,7 @@ pub(crate) struct Store {
 
 /// What a start found, before any task runs.
 struct Opened {
+    dir: PathBuf,
     lock: DirLock,
     settings: Manifest,
     feed: Arc<Feed>,
@@ -72,43 +75,43 @@ impl Store {
             let world = io.clone();
             on_own_thread(&world, async move { prepare(io, dir, options).await }).await?
         };
-        Ok(Arc::new(Self::start(io, options, opened)))
+        Ok(Arc::new(Self::start(io, &options, opened)))
     }
 
-    fn start(io: Io, options: DatabaseOptions, opened: Opened) -> Self {
-        let Opened { lock, settings, feed, cache, recovered } = opened;
-        let limits = DeskLimits {
-            in_flight: options.append_buffer_count,
-            timeout: options.append_timeout,
-        };
+    fn start(io: Io, options: &DatabaseOptions, opened: Opened) -> Self {
+        let Opened { dir, lock, settings, feed, cache, recovered } = opened;
+        let limits =
+            DeskLimits { in_flight: options.append_buffer_count, timeout: options.append_timeout };
         let (stop, maintain_wake) = (Shutdown::new(), Arc::new(Notify::new()));
         let mut buckets = Vec::with_capacity(recovered.len());
         let mut writers = Vec::with_capacity(recovered.len());
+        let (mut rooms, mut dirs) = (Vec::new(), Vec::new());
         let mut helpers = Vec::new();
         for recovered in recovered {
             let Recovered { shelf, start, health, log } = recovered;
-            let planner = Planner::new(
-                shelf.bucket_id(),
-                settings.bucket_count,
-                settings.hash_seed,
-                start,
-            );
+            let planner =
+                Planner::new(shelf.bucket_id(), settings.bucket_count, settings.hash_seed, start);
             let desk = Desk::new(shelf.bucket_id(), limits, planner, health);
             let wake = maintain_wake.clone();
-            let bucket =
-                Arc::new(SoloBucket::new(io.clone(), shelf, feed.clone(), desk, wake));
+            let bucket = Arc::new(SoloBucket::new(io.clone(), shelf, feed.clone(), desk, wake));
             let name = TaskName { role: "bucket", key: u64::from(bucket.id) };
             let serve = bucket.clone().serve_waiting(stop.clone());
             helpers.push(io.spawner().spawn(name, Box::pin(serve)));
+            rooms.push((bucket.clone(), log.room.clone()));
+            dirs.push((bucket.clone(), log.dir.clone()));
             writers.push(Writer::new(bucket.clone(), log));
             buckets.push(bucket);
         }
         let disk_free_bytes = Arc::new(AtomicU64::new(u64::MAX));
-        helpers.extend(start_maintenance(&io, &buckets, &stop, &options, &disk_free_bytes));
+        let maintenance = Maintenance::new(io.clone(), dirs, cache.clone(), maintain_wake);
+        let limits = (options.min_free_bytes, settings.segment_size_bytes);
+        let space = SpaceWatch::new(io.clone(), rooms, dir, limits, disk_free_bytes.clone());
+        let dedicated = |role, body| io.spawner().dedicated(TaskName { role, key: 0 }, body);
+        helpers.push(dedicated("maintain", Box::pin(maintenance.run(stop.clone()))));
+        helpers.push(dedicated("space", Box::pin(space.run(stop.clone()))));
         let threads = options.write_threads.unwrap_or(buckets.len());
         let writers = start_writers(&io, writers, threads);
-        let max_transaction_bytes =
-            options.transaction_limit(settings.segment_size_bytes).max(1);
+        let max_transaction_bytes = options.transaction_limit(settings.segment_size_bytes).max(1);
         Self {
             io,
             settings,
@@ -116,6 +119,7 @@ impl Store {
             feed,
             buckets,
             cache,
+            cache_capacity_bytes: options.cache_capacity_bytes,
             disk_free_bytes,
             is_closing: AtomicBool::new(false),
             stop,
@@ -140,9 +144,7 @@ impl Store {
     fn bucket(&self, partition: PartitionId) -> Option<&Arc<SoloBucket>> {
         let number = partition.get();
         let bucket = number.checked_rem(self.settings.bucket_count)?;
-        self.buckets
-            .get(usize::from(bucket))
-            .filter(|_| number < self.settings.partition_count)
+        self.buckets.get(usize::from(bucket)).filter(|_| number < self.settings.partition_count)
     }
 
     fn bucket_or_error(&self, partition: PartitionId) -> Result<&Arc<SoloBucket>, ReadError> {
@@ -241,7 +243,7 @@ impl Store {
                 misses: cache.misses,
                 entries: cache.entries,
                 memory_bytes: cache.bytes,
-                max_bytes: self.cache.capacity_bytes(),
+                max_bytes: self.cache_capacity_bytes,
                 block_size_bytes: u64::try_from(self.cache.block_len()).unwrap_or(u64::MAX),
                 evictions: cache.evictions,
             },
@@ -266,7 +268,10 @@ impl Store {
         let live = segments.live.iter();
         BucketStats {
             events,
-            streams: sealed.clone().map(|segment| segment.index.footer().stream_count()).sum::<u64>()
+            streams: sealed
+                .clone()
+                .map(|segment| segment.index.footer().extent(Section::Streams).entries)
+                .sum::<u64>()
                 + live.clone().map(|it| u64::from(it.index.stream_count())).sum::<u64>(),
             segments: count(segments.live.len() + segments.sealed.len()),
             sealed: count(segments.sealed.len()),
@@ -353,6 +358,7 @@ async fn prepare(io: Io, dir: PathBuf, options: DatabaseOptions) -> Result<Opene
         feed: feed.clone(),
         cache: cache.clone(),
         preallocate: options.preallocate,
+        space_wanted: Arc::new(Notify::new()),
     });
     let mut running = Vec::with_capacity(usize::from(settings.bucket_count));
     for bucket_id in 0..settings.bucket_count {
@@ -368,7 +374,7 @@ async fn prepare(io: Io, dir: PathBuf, options: DatabaseOptions) -> Result<Opene
     for bucket in running {
         recovered.push(bucket.await.unwrap_or(Err(OpenError::Interrupted))?);
     }
-    Ok(Opened { lock, settings, feed, cache, recovered })
+    Ok(Opened { dir, lock, settings, feed, cache, recovered })
 }
 
 /// Name of a bucket's directory.
@@ -456,28 +462,4 @@ fn start_writers(io: &Io, writers: Vec<Writer>, threads: usize) -> Vec<Task> {
             io.spawner().dedicated(TaskName { role: "writer", key }, body)
         })
         .collect()
-}
-
-fn start_maintenance(
-    io: &Io,
-    buckets: &[Arc<SoloBucket>],
-    stop: &Shutdown,
-    options: &DatabaseOptions,
-    disk_free_bytes: &Arc<AtomicU64>,
-) -> Vec<Task> {
-    let maintenance = Maintenance::new(io.clone(), buckets.to_vec());
-    let space = SpaceWatch::new(
-        io.clone(),
-        buckets.to_vec(),
-        options.min_free_bytes,
-        disk_free_bytes.clone(),
-    );
-    let spawner = io.spawner();
-    vec![
-        spawner.dedicated(
-            TaskName { role: "maintain", key: 0 },
-            Box::pin(maintenance.run(stop.clone())),
-        ),
-        spawner.dedicated(TaskName { role: "space", key: 0 }, Box::pin(space.run(stop.clone()))),
-    ]
 }

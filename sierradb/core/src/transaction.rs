@@ -100,7 +100,10 @@ impl Transaction {
                 sierradb_protocol::id::uuid_to_partition_hash(other),
             );
             if key != selector {
-                return Err(InvalidTransaction::SelectorMismatch { partition_key, selector: other });
+                return Err(InvalidTransaction::SelectorMismatch {
+                    partition_key,
+                    selector: other,
+                });
             }
         }
         if events.is_empty() {

@@ -99,7 +99,12 @@ pub(crate) struct Wakes {
 }
 
 impl Desk {
-    pub(crate) fn new(bucket_id: u16, limits: DeskLimits, planner: Planner, health: Health) -> Self {
+    pub(crate) fn new(
+        bucket_id: u16,
+        limits: DeskLimits,
+        planner: Planner,
+        health: Health,
+    ) -> Self {
         Self {
             bucket_id,
             limits,
@@ -145,9 +150,10 @@ impl Desk {
             return Wakes::default();
         }
         let partition = job.partition;
-        let is_behind = self.waiting.iter().any(|waiting| {
-            waiting.need.is_none() || waiting.job.partition == partition
-        });
+        let is_behind = self
+            .waiting
+            .iter()
+            .any(|waiting| waiting.need.is_none() || waiting.job.partition == partition);
         let waiting = Waiting { job, facts: None, need: None, is_read: false };
         if is_behind || !self.has_room() {
             return self.wait(waiting, answers);
@@ -234,12 +240,7 @@ impl Desk {
     }
 
     /// Judges again, in order of arrival, what waits.
-    pub(crate) fn resume(
-        &mut self,
-        view: &dyn View,
-        now_ns: u64,
-        answers: &mut Answers,
-    ) -> Wakes {
+    pub(crate) fn resume(&mut self, view: &dyn View, now_ns: u64, answers: &mut Answers) -> Wakes {
         let mut wakes = Wakes::default();
         if self.waiting.is_empty() {
             return wakes;

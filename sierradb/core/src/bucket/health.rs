@@ -21,10 +21,9 @@ impl Health {
     pub(crate) fn refusal(&self, bucket_id: u16) -> Option<AppendError> {
         match self {
             Self::Serving => None,
-            Self::Full { free_bytes, needed_bytes } => Some(AppendError::DiskFull {
-                free_bytes: *free_bytes,
-                needed_bytes: *needed_bytes,
-            }),
+            Self::Full { free_bytes, needed_bytes } => {
+                Some(AppendError::DiskFull { free_bytes: *free_bytes, needed_bytes: *needed_bytes })
+            }
             Self::ReadOnly { cause } => {
                 Some(AppendError::ReadOnly { bucket_id, cause: cause.clone() })
             }

@@ -1,3 +1,19 @@
 //! One bucket: a log, what it holds, and who may append to it.
 
+pub(crate) mod apply;
+pub(crate) mod checkpoint;
+mod damaged;
+pub(crate) mod desk;
+pub(crate) mod health;
+mod identity;
+mod overlay;
+pub(crate) mod planner;
+pub(crate) mod recovery;
+pub(crate) mod room;
+pub(crate) mod seal;
+pub(crate) mod slots;
+pub(crate) mod solo;
 pub(crate) mod verdict;
+mod version_check;
+pub(crate) mod waiters;
+pub(crate) mod writer;

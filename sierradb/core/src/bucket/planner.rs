@@ -256,8 +256,7 @@ impl Planner {
             self.check_version(transaction, draft, stream.standing)?;
             versions.push(stream.standing.next);
             if transaction.events.len() > 1 {
-                let standing =
-                    Standing { next: stream.standing.next + 1, ..stream.standing };
+                let standing = Standing { next: stream.standing.next + 1, ..stream.standing };
                 let partition_key = Some(transaction.partition_key);
                 judged.insert(&draft.stream_id, Judged { standing, partition_key });
             }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sierradb_io::{DiskError, DiskErrorKind, File, Io, OpenOptions, mutant, site};
+use tokio::sync::Notify;
 
 use super::apply::live_event;
 use super::checkpoint::{self, Recalled};
@@ -36,9 +37,7 @@ use crate::read::fetch::CachedFile;
 use crate::segment::aftermath::{Nature, inspect};
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::event_codec::event_keys;
-use crate::segment::file::{
-    ActiveSegment, FIRST_FRAME_OFFSET, LogEnd, SegmentFile, SegmentHeader,
-};
+use crate::segment::file::{ActiveSegment, FIRST_FRAME_OFFSET, LogEnd, SegmentFile, SegmentHeader};
 use crate::segment::frame::{Frame, FrameKind, frame_len};
 use crate::segment::reader::{
     FrameReader, ReadHeaderError, ScanError, read_frame, read_segment_header,
@@ -54,6 +53,8 @@ pub(crate) struct RecoverySettings {
     pub(crate) feed: Arc<Feed>,
     pub(crate) cache: Arc<BlockCache>,
     pub(crate) preallocate: Preallocate,
+    /// Wakes the task that makes space ready; shared by all buckets.
+    pub(crate) space_wanted: Arc<Notify>,
 }
 
 /// A bucket ready to run.
@@ -139,7 +140,10 @@ async fn read_state(
             slots.current().clone()
         }
         Found::BothDamaged => {
-            tracing::warn!(bucket = bucket_id, "both state slots are damaged: made anew from the log");
+            tracing::warn!(
+                bucket = bucket_id,
+                "both state slots are damaged: made anew from the log"
+            );
             io.mark(site!("recovery.both_slots_bad"));
             fresh
         }
@@ -451,7 +455,8 @@ impl Walk<'_> {
         let hash_seed = self.settings.manifest.hash_seed;
         if frame.header.kind == FrameKind::Transaction {
             let (partition_key, events) = event_keys(frame).map_err(|error| error.to_string())?;
-            let events = events.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+            let events =
+                events.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
             let partition = frame.header.partition;
             let lives: Vec<_> =
                 events.iter().map(|event| live_event(hash_seed, partition, event)).collect();
@@ -583,7 +588,9 @@ impl Walk<'_> {
         let size = manifest.segment_size_bytes;
         let space = SegmentSpace::open(io, &self.dir, number, size).await?;
         let mode = settings.preallocate;
-        let room = Room::new(io.clone(), self.dir.clone(), size, mode, (number, space));
+        let wanted = settings.space_wanted.clone();
+        let place = (self.dir.clone(), size);
+        let room = Room::new(io.clone(), place, mode, (number, space), wanted);
         let slots = Slots::open(io, &self.dir, state).await?;
         let term = slots.current().term.max(active.end().last_term);
         let segments = Segments {
@@ -623,8 +630,9 @@ impl Walk<'_> {
                 };
                 let next = match live {
                     Some(span) => span.next_sequence,
-                    None => sealed()
-                        .map_or(0, |entry| entry.first_sequence + u64::from(entry.count)),
+                    None => {
+                        sealed().map_or(0, |entry| entry.first_sequence + u64::from(entry.count))
+                    }
                 };
                 self.settings.feed.raise(partition, next);
                 next

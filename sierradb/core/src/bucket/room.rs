@@ -42,8 +42,7 @@ struct Spaces {
 impl Room {
     pub(crate) fn new(
         io: Io,
-        dir: PathBuf,
-        segment_size_bytes: u64,
+        (dir, segment_size_bytes): (PathBuf, u64),
         mode: Preallocate,
         (active_number, active): (u64, SegmentSpace),
         wanted: Arc<Notify>,

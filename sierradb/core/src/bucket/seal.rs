@@ -11,7 +11,8 @@ use crate::index::build::{
     self, BuildError, BuildOptions, EventFact, FrameFact, IndexBuilder, SegmentEnd,
 };
 use crate::index::lookup::{DataFile, SealedSegment};
-use crate::index::sealed::{Expect, IndexError, SealedIndex};
+use crate::index::pages::IndexError;
+use crate::index::sealed::{Expect, SealedIndex};
 use crate::read::block_cache::BlockCache;
 use crate::segment::event_codec::{append_time_ns, event_keys};
 use crate::segment::extension::idempotency_key;

@@ -144,10 +144,8 @@ impl State {
     /// Reads a slot.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, SlotError> {
         let short = SlotError::Short { len: bytes.len() };
-        let (mut body, mut crc) = bytes
-            .get(..SLOT_LEN)
-            .and_then(|slot| slot.split_at_checked(CRC_AT))
-            .ok_or(short)?;
+        let (mut body, mut crc) =
+            bytes.get(..SLOT_LEN).and_then(|slot| slot.split_at_checked(CRC_AT)).ok_or(short)?;
         let (stored, actual) = (crc.get_u32_le(), crc32c::crc32c(body));
         if stored != actual {
             return Err(SlotError::Checksum { stored, actual });

@@ -106,15 +106,11 @@ impl SoloBucket {
     }
 
     /// Works at the desk with a view of what is committed; answers and wake-ups go out when the locks are gone.
-    pub(crate) fn at_desk(
-        &self,
-        work: impl FnOnce(&mut Desk, &dyn View, &mut Answers) -> Wakes,
-    ) {
+    pub(crate) fn at_desk(&self, work: impl FnOnce(&mut Desk, &dyn View, &mut Answers) -> Wakes) {
         let mut answers = Answers::new();
         let wakes = {
             let mut desk = self.lock_desk();
-            let view =
-                LiveView { segments: self.shelf.read(), hash_seed: self.shelf.hash_seed() };
+            let view = LiveView { segments: self.shelf.read(), hash_seed: self.shelf.hash_seed() };
             work(&mut desk, &view, &mut answers)
         };
         if wakes.writer {

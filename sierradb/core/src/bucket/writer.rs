@@ -114,8 +114,7 @@ impl Writer {
 
     /// Makes the frames of as many entries as the active segment takes.
     fn encode(&mut self, left: &mut &[(u64, LogEntry)]) -> Batch {
-        let mut batch =
-            Batch { buffers: Vec::new(), joined: BytesMut::new(), frames: Vec::new() };
+        let mut batch = Batch { buffers: Vec::new(), joined: BytesMut::new(), frames: Vec::new() };
         if !self.log.has_header {
             batch.joined.extend_from_slice(&self.log.active.header().encode());
         }

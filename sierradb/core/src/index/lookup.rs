@@ -308,11 +308,7 @@ impl Shelf {
     }
 
     /// Reads and verifies the frame at `offset` of a file.
-    pub(crate) async fn frame_at(
-        &self,
-        file: &DataFile,
-        offset: u64,
-    ) -> Result<Frame, ReadError> {
+    pub(crate) async fn frame_at(&self, file: &DataFile, offset: u64) -> Result<Frame, ReadError> {
         let header = match file.data.try_get(offset, FRAME_HEADER_LEN) {
             Some(bytes) => bytes,
             None => self.bytes(file, offset, FRAME_HEADER_LEN).await?,
@@ -327,12 +323,7 @@ impl Shelf {
         decode(bytes, offset).map_err(|error| self.frame_error(file, offset, &error))
     }
 
-    async fn bytes(
-        &self,
-        file: &DataFile,
-        offset: u64,
-        len: usize,
-    ) -> Result<Bytes, ReadError> {
+    async fn bytes(&self, file: &DataFile, offset: u64, len: usize) -> Result<Bytes, ReadError> {
         let bytes = file.data.get(offset, len).await;
         bytes.map_err(|source| ReadError::Disk { bucket_id: self.bucket_id, source })
     }
@@ -347,11 +338,7 @@ impl Shelf {
         ReadError::Damaged { bucket_id: self.bucket_id, segment: file.number, offset, cause }
     }
 
-    pub(crate) fn index_error(
-        &self,
-        file: &DataFile,
-        cause: &dyn std::error::Error,
-    ) -> ReadError {
+    pub(crate) fn index_error(&self, file: &DataFile, cause: &dyn std::error::Error) -> ReadError {
         self.frame_error(file, 0, cause)
     }
 

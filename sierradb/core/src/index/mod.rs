@@ -10,6 +10,7 @@ pub(crate) mod hash;
 pub(crate) mod heads;
 mod layout;
 pub(crate) mod live;
+pub(crate) mod lookup;
 pub(crate) mod page;
 pub(crate) mod pages;
 pub(crate) mod postings;

@@ -88,7 +88,11 @@ impl SpaceWatch {
             match (was_full, is_full) {
                 (false, true) => {
                     self.io.mark(site!("space.low"));
-                    tracing::warn!(bucket = bucket.id, free_bytes, "disk nearly full: appends refused");
+                    tracing::warn!(
+                        bucket = bucket.id,
+                        free_bytes,
+                        "disk nearly full: appends refused"
+                    );
                 }
                 (true, false) => {
                     self.io.mark(site!("space.returned"));

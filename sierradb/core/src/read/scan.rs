@@ -125,25 +125,18 @@ fn split(window: Window, room: usize, direction: Direction) -> (Window, Option<W
 }
 
 /// What remains after `read` events of `chunk`: a segment may have ended inside it.
-fn after(
-    chunk: Window,
-    rest: Option<Window>,
-    read: u64,
-    direction: Direction,
-) -> Option<Window> {
+fn after(chunk: Window, rest: Option<Window>, read: u64, direction: Direction) -> Option<Window> {
     let len = chunk.last - chunk.first + 1;
     if read >= len {
         return rest;
     }
     Some(match direction {
-        Direction::Forward => Window {
-            first: chunk.first + read,
-            last: rest.map_or(chunk.last, |rest| rest.last),
-        },
-        Direction::Backward => Window {
-            first: rest.map_or(chunk.first, |rest| rest.first),
-            last: chunk.last - read,
-        },
+        Direction::Forward => {
+            Window { first: chunk.first + read, last: rest.map_or(chunk.last, |rest| rest.last) }
+        }
+        Direction::Backward => {
+            Window { first: rest.map_or(chunk.first, |rest| rest.first), last: chunk.last - read }
+        }
     })
 }
 
@@ -242,24 +235,21 @@ async fn sealed_places(
         }
     };
     let file = &segment.file;
-    let place =
-        |(offset, position)| Place { file: file.clone(), offset, position, recent: None };
+    let place = |(offset, position)| Place { file: file.clone(), offset, position, recent: None };
     Ok(Some(offsets.into_iter().zip(start..).map(place).collect()))
 }
 
 /// As [`overlap`], counted from the start of the run.
-fn nth_of(
-    run: Range<u64>,
-    anchor: u64,
-    wanted: &RangeInclusive<u64>,
-) -> Option<(u64, u32, u32)> {
+fn nth_of(run: Range<u64>, anchor: u64, wanted: &RangeInclusive<u64>) -> Option<(u64, u32, u32)> {
     let (start, count) = overlap(run.clone(), anchor, wanted)?;
     Some((start, u32::try_from(start - run.start).ok()?, u32::try_from(count).ok()?))
 }
 
 fn describe(source: Source<'_>) -> String {
     match source {
-        Source::Stream { partition, id } => format!("stream '{}' of partition {partition}", id.as_str()),
+        Source::Stream { partition, id } => {
+            format!("stream '{}' of partition {partition}", id.as_str())
+        }
         Source::Partition { partition } => format!("partition {partition}"),
     }
 }
@@ -269,7 +259,11 @@ fn misplaced(shelf: &Shelf, source: Source<'_>, place: &Place) -> ReadError {
         bucket_id: shelf.bucket_id(),
         segment: place.file.number,
         offset: place.offset,
-        cause: format!("the frame does not hold position {} of {}", place.position, describe(source)),
+        cause: format!(
+            "the frame does not hold position {} of {}",
+            place.position,
+            describe(source)
+        ),
     }
 }
 

@@ -251,6 +251,11 @@ pub(crate) fn event_keys(
     Ok((partition_key, events))
 }
 
+/// When the transaction in `frame` was appended, ns since 1970 by its leader's clock; `None` for other frames.
+pub(crate) fn append_time_ns(frame: &Frame) -> Option<u64> {
+    split_header(&frame.header, &frame.body).ok().map(|(_, append_time_ns, _)| append_time_ns)
+}
+
 /// Event number `position` of `frame`, without touching the parts of the others.
 ///
 /// # Errors
