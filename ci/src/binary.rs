@@ -3,12 +3,14 @@
 
 use crate::error::Failure;
 use crate::shell;
-use std::path::Path;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 /// What must not occur in the server: names of deliberate bugs, and the simulated disk's symbols.
 const FORBIDDEN: [&str; 2] = ["mutant/", "SimDisk"];
 
-/// Builds the server in the two ways people do and looks into it.
+/// Builds the server in the two ways people do and looks into it. Then looks into a build that has both, so
+/// that a check which finds nothing anywhere fails.
 pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     let ways: [&[&str]; 2] = [
         &["build", "--release", "--bin", "sierradb"],
@@ -16,16 +18,35 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
     ];
     for way in ways {
         shell::step(root, "cargo", way)?;
-        let path = root.join("target/release/sierradb");
-        let bytes = std::fs::read(&path).map_err(Failure::file(&path))?;
-        for needle in FORBIDDEN {
-            let count = occurrences(&bytes, needle.as_bytes());
-            if count > 0 {
-                return Err(Failure::Binary { path, needle, count, expected: "none" });
-            }
+        expect_in(&root.join("target/release/sierradb"), "none", |count| count == 0)?;
+    }
+    expect_in(&simulated(root)?, "some", |count| count > 0)
+}
+
+fn expect_in(path: &Path, expected: &'static str, good: fn(usize) -> bool) -> Result<(), Failure> {
+    let bytes = std::fs::read(path).map_err(Failure::file(path))?;
+    for needle in FORBIDDEN {
+        let count = occurrences(&bytes, needle.as_bytes());
+        if !good(count) {
+            return Err(Failure::Binary { path: path.to_owned(), needle, count, expected });
         }
     }
     Ok(())
+}
+
+/// Builds the tests of `io` with the simulator and its mutants; the path of the program.
+fn simulated(root: &Path) -> Result<PathBuf, Failure> {
+    let arguments = ["test", "--no-run", "--lib", "--package", "sierradb-io"];
+    let arguments =
+        [&arguments[..], &["--features", "sim,mutants", "--message-format", "json"]].concat();
+    let text = shell::output(root, "cargo", &arguments)?;
+    let program = text.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        message.get("executable")?.as_str().map(PathBuf::from)
+    });
+    let what = || "no program in its messages".to_owned();
+    program
+        .ok_or_else(|| Failure::Output { command: "cargo test --no-run".to_owned(), what: what() })
 }
 
 fn occurrences(bytes: &[u8], needle: &[u8]) -> usize {

@@ -10,6 +10,7 @@
 
 mod bench;
 mod binary;
+mod compat;
 mod error;
 mod lint;
 mod shell;
@@ -36,6 +37,8 @@ enum Stage {
     Tidy,
     /// `cargo test --workspace`, with every outside client that the tests talk to
     Test,
+    /// Foreign clients and documented examples on a real server
+    Compat,
     /// SierraDB beside Redis Streams: rates, latencies, memory, start-up
     Bench(bench::Options),
     /// That the release server holds no simulated disk and no mutants
@@ -59,6 +62,7 @@ fn run(stage: Stage) -> Result<(), Failure> {
         Stage::Lint => lint::run(&root),
         Stage::Tidy => tidy::run(&root),
         Stage::Test => test::run(&root),
+        Stage::Compat => compat::run(&root),
         Stage::Bench(options) => bench::run(&root, &options),
         Stage::Binary => binary::run(&root),
     }
