@@ -1,6 +1,8 @@
 //! Embeddable event store: gapless streams and partitions in one durable log per bucket.
 
 mod bucket;
+#[doc(hidden)]
+pub mod codecs;
 mod database;
 mod error;
 mod event;
