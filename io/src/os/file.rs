@@ -1,14 +1,14 @@
 //! Open files: positioned reads and writes that never transfer in part, syncs that are never repeated.
 
 use std::fs;
-use std::io::{self, IoSlice, IoSliceMut};
-use std::num::NonZeroU64;
+use std::io::{self, IoSlice};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use rustix::fs::{Advice, FallocateFlags};
+#[cfg(target_os = "linux")]
+use rustix::fs::FallocateFlags;
 use rustix::io::{Errno, retry_on_intr};
 
 use super::errno::{disk_error, refused};
@@ -158,9 +158,11 @@ impl Inner {
     /// Asks the kernel to drop clean pages, so that the next read sees the device. After a failed sync it may have
     /// marked pages clean that never arrived there. Best effort: the advice has no effect on pages in use.
     fn forget_cached(&self, offset: u64, len: usize) {
-        let Some(len) = NonZeroU64::new(wide(len)) else { return };
         #[cfg(target_os = "linux")]
-        rustix::fs::fadvise(&self.file, offset, Some(len), Advice::DontNeed).unwrap_or(());
+        if let Some(len) = std::num::NonZeroU64::new(wide(len)) {
+            let advice = rustix::fs::Advice::DontNeed;
+            rustix::fs::fadvise(&self.file, offset, Some(len), advice).unwrap_or(());
+        }
         #[cfg(not(target_os = "linux"))]
         let (_, _) = (offset, len);
     }
@@ -237,7 +239,8 @@ impl Inner {
 fn read_nowait(file: &fs::File, buf: &mut [u8], offset: u64) -> Result<usize, Errno> {
     use rustix::io::{ReadWriteFlags, preadv2};
     retry_on_intr(|| {
-        preadv2(file, &mut [IoSliceMut::new(&mut *buf)], offset, ReadWriteFlags::NOWAIT)
+        let rest = &mut [io::IoSliceMut::new(&mut *buf)];
+        preadv2(file, rest, offset, ReadWriteFlags::NOWAIT)
     })
 }
 
