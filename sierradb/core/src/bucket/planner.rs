@@ -147,11 +147,6 @@ impl Planner {
         }
     }
 
-    /// Index that the next entry gets.
-    pub(crate) fn next_index(&self) -> u64 {
-        self.next_index
-    }
-
     /// Starts again behind `end`: whatever was in flight is forgotten.
     pub(crate) fn reset(&mut self, end: PlanStart) {
         self.overlay.clear();
@@ -173,16 +168,19 @@ impl Planner {
         let facts = facts.filter(|facts| facts.through_segment >= view.last_sealed());
         let mut attempt =
             Attempt { transaction, partition, facts, view, need: ColdNeed::default() };
-        match self.check_identity(&mut attempt) {
-            Ok(()) => {}
-            Err(verdict) => return verdict,
+        if let Err(verdict) = self.check_identity(&mut attempt) {
+            return verdict;
+        }
+        if !attempt.need.ids.is_empty() {
+            // Nothing may be said before it is known whether this is a retry. Ask for all that is cold at once.
+            self.add_cold_streams(&mut attempt);
+            return Verdict::Cold(attempt.need);
         }
         let heads = match self.check_streams(&mut attempt) {
             Ok(heads) => heads,
             Err(verdict) => return verdict,
         };
-        let ColdNeed { streams, ids } = &attempt.need;
-        if !streams.is_empty() || !ids.is_empty() {
+        if !attempt.need.streams.is_empty() {
             return Verdict::Cold(attempt.need);
         }
         self.take(transaction, partition, &heads, now_ns)
@@ -206,6 +204,14 @@ impl Planner {
             }
         }
         Ok(())
+    }
+
+    fn add_cold_streams(&self, attempt: &mut Attempt<'_>) {
+        for draft in &attempt.transaction.events {
+            if self.head(attempt, &draft.stream_id).is_none() {
+                attempt.need.streams.push(draft.stream_id.clone());
+            }
+        }
     }
 
     /// `None`: only the disk knows.
