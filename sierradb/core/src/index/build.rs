@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::footer::Footer;
 use super::hash::{event_id_hash, idempotency_hash, stream_hash};
-use super::layout::{Lists, pack, prefix, put_filter, put_run};
+use super::layout::{Lists, StreamTable, pack, prefix, put_filter, put_run};
 use super::page::{Extent, PageWriter, Section};
 
 /// Frames between two entries of the R section.
@@ -125,8 +125,7 @@ pub(crate) struct IndexBuilder {
     /// Hash and offset / 8 of idempotency keys.
     keys: Vec<(u64, u32)>,
     streams: Vec<StreamFacts>,
-    /// Newest stream with a hash.
-    by_hash: Map<u64, u32>,
+    by_hash: StreamTable,
     partitions: BTreeMap<u16, PartitionFacts>,
     log: Vec<LogEntry>,
     last: Option<FrameFact>,
@@ -145,8 +144,6 @@ struct StreamFacts {
     first_version: u64,
     first_offset: u32,
     count: u32,
-    /// Another stream with the same first hash.
-    next_same_hash: Option<u32>,
     partition: u16,
     id_len: u8,
 }
@@ -178,7 +175,7 @@ impl IndexBuilder {
             event_partitions: Vec::with_capacity(expected),
             keys: Vec::new(),
             streams: Vec::new(),
-            by_hash: map(options.hash_seed),
+            by_hash: StreamTable::default(),
             partitions: BTreeMap::new(),
             log: Vec::new(),
             last: None,
@@ -272,24 +269,19 @@ impl IndexBuilder {
         let (partition, found) = (frame.partition, event.stream_version);
         let hash = stream_hash(self.options.hash_seed, partition, event.stream_id);
         let second = stream_hash(self.options.hash_seed ^ SECOND_HASH, partition, event.stream_id);
-        let newest = self.by_hash.get(&hash).copied();
-        let mut candidate = newest;
-        while let Some(number) = candidate {
-            let Some(stream) = usize::try_from(number).ok().and_then(|at| self.streams.get_mut(at))
-            else {
-                break;
-            };
-            if stream.second == second {
-                let expected = stream.first_version.saturating_add(u64::from(stream.count));
-                if found != expected {
-                    let offset = frame.offset;
-                    return Err(BuildError::Version { partition, offset, expected, found });
-                }
-                // Cannot overflow: a stream has no more events than its partition, which was counted before.
-                stream.count = stream.count.saturating_add(1);
-                return Ok(number);
+        let known = self.by_hash.find(hash, |number| {
+            stream_at(&self.streams, number).is_some_and(|stream| stream.second == second)
+        });
+        let stream = known.and_then(|number| self.streams.get_mut(usize::try_from(number).ok()?));
+        if let (Some(number), Some(stream)) = (known, stream) {
+            let expected = stream.first_version.saturating_add(u64::from(stream.count));
+            if found != expected {
+                let offset = frame.offset;
+                return Err(BuildError::Version { partition, offset, expected, found });
             }
-            candidate = stream.next_same_hash;
+            // Cannot overflow: a stream has no more events than its partition, which was counted before.
+            stream.count = stream.count.saturating_add(1);
+            return Ok(number);
         }
         let id_len = event.stream_id.len();
         let bad_id = BuildError::StreamId { offset: frame.offset, len: id_len };
@@ -301,7 +293,6 @@ impl IndexBuilder {
             first_version: found,
             first_offset: self.last_offset,
             count: 1,
-            next_same_hash: newest,
             partition,
             id_len: u8::try_from(id_len).map_err(|_| bad_id)?,
         });
@@ -315,7 +306,7 @@ impl IndexBuilder {
     /// The first contradiction between the facts, or one with `end`.
     pub(crate) fn finish(mut self, end: SegmentEnd) -> Result<Vec<Bytes>, BuildError> {
         self.check_end(end)?;
-        drop(std::mem::replace(&mut self.by_hash, map(0)));
+        drop(std::mem::take(&mut self.by_hash));
         let mut writer = PageWriter::new(self.options.segment_number);
         let mut fences = Vec::new();
         let mut sections = [Extent::default(); 9];
@@ -435,18 +426,16 @@ impl IndexBuilder {
         fences: &mut Vec<u32>,
         hashes: &mut Vec<u64>,
     ) -> Extent {
-        let ordered = lists.iter().filter_map(|(number, start)| {
-            stream_at(&self.streams, *number).map(|stream| (stream, *start))
-        });
-        let entries: Vec<(u32, [u8; 32])> = ordered
-            .map(|(stream, start)| {
-                hashes.push(stream.hash);
-                (prefix(stream.hash), stream.entry(start))
-            })
+        let streams: Vec<(&StreamFacts, u32)> = lists
+            .iter()
+            .filter_map(|(number, start)| Some((stream_at(&self.streams, *number)?, *start)))
             .collect();
         writer.begin(Section::Streams);
-        for run in entries.chunk_by(|a, b| a.0 == b.0) {
-            put_run(writer, fences, run.iter().copied());
+        for run in streams.chunk_by(|a, b| prefix(a.0.hash) == prefix(b.0.hash)) {
+            hashes.extend(run.iter().map(|(stream, _)| stream.hash));
+            let entries =
+                run.iter().map(|(stream, start)| (prefix(stream.hash), stream.entry(*start)));
+            put_run(writer, fences, entries);
         }
         writer.end()
     }

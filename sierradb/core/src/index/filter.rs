@@ -37,7 +37,7 @@ impl FilterShape {
         let second = first.wrapping_add(self.segment_length);
         let third = second.wrapping_add(self.segment_length);
         let mask = self.segment_length.wrapping_sub(1);
-        let at = [first, second ^ (low_u32(mixed >> 18) & mask), third ^ (low_u32(mixed) & mask)];
+        let at = [first, second ^ (low_bits(mixed >> 18) & mask), third ^ (low_bits(mixed) & mask)];
         let [fingerprint, ..] = (mixed ^ (mixed >> 32)).to_le_bytes();
         FilterProbe { fingerprint, at }
     }
@@ -59,7 +59,7 @@ fn mix(mut bits: u64) -> u64 {
     bits ^ (bits >> 33)
 }
 
-fn low_u32(bits: u64) -> u32 {
+fn low_bits(bits: u64) -> u32 {
     let [a, b, c, d, ..] = bits.to_le_bytes();
     u32::from_le_bytes([a, b, c, d])
 }

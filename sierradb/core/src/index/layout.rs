@@ -104,3 +104,65 @@ impl Lists {
         self.offsets.get(usize::try_from(start.unwrap_or(0)).ok()?..end)
     }
 }
+
+/// Finds streams by hash: open addressing over stream numbers, 8 to 16 bytes per stream. It keeps 32 bits of each
+/// hash; the caller compares the rest.
+#[derive(Default)]
+pub(super) struct StreamTable {
+    /// Low hash bits and number + 1; 0 = free. A power of two of slots, at most half of them taken.
+    slots: Vec<(u32, u32)>,
+    taken: usize,
+}
+
+impl StreamTable {
+    /// The number of a stream of this hash that `is_it`.
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let tag = low_bits(hash);
+        let mut at = self.home(tag);
+        loop {
+            let &(found, number) = self.slots.get(at)?;
+            let number = number.checked_sub(1)?;
+            if found == tag && is_it(number) {
+                return Some(number);
+            }
+            at = self.after(at);
+        }
+    }
+
+    /// Adds a stream that [`StreamTable::find`] did not find. Numbers are below `u32::MAX`.
+    pub(super) fn insert(&mut self, hash: u64, number: u32) {
+        if (self.taken + 1) * 2 > self.slots.len() {
+            let larger = vec![(0, 0); (self.slots.len() * 2).max(64)];
+            for (tag, number) in std::mem::replace(&mut self.slots, larger) {
+                if number != 0 {
+                    self.place(tag, number);
+                }
+            }
+        }
+        self.place(low_bits(hash), number.saturating_add(1));
+        self.taken += 1;
+    }
+
+    fn place(&mut self, tag: u32, entry: u32) {
+        let mut at = self.home(tag);
+        while self.slots.get(at).is_some_and(|(_, entry)| *entry != 0) {
+            at = self.after(at);
+        }
+        if let Some(slot) = self.slots.get_mut(at) {
+            *slot = (tag, entry);
+        }
+    }
+
+    fn home(&self, tag: u32) -> usize {
+        usize::try_from(tag).unwrap_or(0) & self.slots.len().wrapping_sub(1)
+    }
+
+    fn after(&self, at: usize) -> usize {
+        (at + 1) & self.slots.len().wrapping_sub(1)
+    }
+}
+
+fn low_bits(hash: u64) -> u32 {
+    let [a, b, c, d, ..] = hash.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}

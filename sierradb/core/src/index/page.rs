@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 /// Length of a page.
 pub(crate) const PAGE_LEN: usize = 4096;
 /// Bytes before the entries.
-const HEADER_LEN: usize = 8;
+pub(super) const HEADER_LEN: usize = 8;
 /// Bytes for entries.
 pub(crate) const BODY_LEN: usize = PAGE_LEN - HEADER_LEN;
 /// Version of the page header and of all entry layouts.
@@ -214,6 +214,21 @@ pub(crate) struct Extent {
     pub(crate) pages: u32,
     /// How many entries, or bytes.
     pub(crate) entries: u64,
+}
+
+impl Extent {
+    /// Whether a page belongs to the section.
+    pub(crate) fn has(&self, page: u32) -> bool {
+        page.checked_sub(self.first_page).is_some_and(|nth| nth < self.pages)
+    }
+
+    /// Page of the file, and byte in its entries, of a position in a section of bytes. The page may lie beyond the
+    /// section if the position does.
+    pub(crate) fn place(&self, position: u32) -> (u32, usize) {
+        let position = usize::try_from(position).unwrap_or(usize::MAX);
+        let page = u32::try_from(position / BODY_LEN).unwrap_or(u32::MAX);
+        (self.first_page.saturating_add(page), position % BODY_LEN)
+    }
 }
 
 /// Makes the pages of one file, section after section.

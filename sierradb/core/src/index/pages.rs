@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sierradb_io::{DiskError, File};
 
-use super::footer::FooterFault;
-use super::page::{PAGE_LEN, PageFault, PagePlace, Section, entries};
+use super::footer::{Footer, FooterFault};
+use super::page::{Extent, HEADER_LEN, PAGE_LEN, PageFault, PagePlace, Section, entries};
 use crate::read::block_cache::{BlockCache, BlockKey, Entered, FileId};
 use crate::read::fetch::{read, try_read};
 
@@ -46,22 +46,28 @@ pub(crate) struct Pages {
     id: FileId,
     segment_number: u64,
     count: u32,
+    /// Where the filters lie, whose pages are told apart when they are loaded.
+    filters: [(Section, Extent); 2],
     /// Pages in a block of the cache.
     per_block: u32,
 }
 
 impl Pages {
-    /// The `count` pages of a file.
-    pub(crate) fn new(
-        file: Arc<dyn File>,
-        cache: Arc<BlockCache>,
-        segment_number: u64,
-        count: u32,
-    ) -> Self {
+    /// The pages of a file with this footer.
+    pub(crate) fn new(file: Arc<dyn File>, cache: Arc<BlockCache>, footer: &Footer) -> Self {
         let id = cache.next_file_id();
         // Blocks are whole pages, at least one.
         let per_block = u32::try_from(cache.block_len() / PAGE_LEN).unwrap_or(1).max(1);
-        Self { file, cache, id, segment_number, count, per_block }
+        let filters = [Section::EventFilter, Section::StreamFilter];
+        Self {
+            file,
+            cache,
+            id,
+            segment_number: footer.segment_number,
+            count: footer.pages,
+            filters: filters.map(|section| (section, footer.extent(section))),
+            per_block,
+        }
     }
 
     /// How many pages the file has.
@@ -69,21 +75,39 @@ impl Pages {
         self.count
     }
 
-    /// The entries of a page if that needs no waiting. A bad page counts as "not without waiting".
-    pub(crate) fn try_entries(&self, section: Section, page: u32) -> Option<Bytes> {
-        let block = page / self.per_block;
-        let bytes = match self.cache.enter(self.key(block)) {
-            Entered::Hit(bytes) => bytes,
-            Entered::Wait(_) => return None,
+    /// The byte of a section of bytes at each of three positions, if that needs no waiting. Pages of `extent` are
+    /// known to be of that section, so their headers are not looked at again. A bad page, or a position beyond the
+    /// section, counts as "not without waiting".
+    pub(crate) fn try_bytes(&self, extent: Extent, positions: [u32; 3]) -> Option<[u8; 3]> {
+        let mut found = [0; 3];
+        let mut last: Option<(u32, Bytes)> = None;
+        for (byte, position) in found.iter_mut().zip(positions) {
+            let (page, at) = extent.place(position);
+            let block = page / self.per_block;
+            let bytes = match last.take() {
+                Some((known, bytes)) if known == block => bytes,
+                _ => self.try_block(block)?,
+            };
+            let start = usize::try_from(page % self.per_block).ok()? * PAGE_LEN;
+            *byte = *bytes.get(start + HEADER_LEN + at)?;
+            last = Some((block, bytes));
+        }
+        Some(found)
+    }
+
+    /// A verified block if that needs no waiting.
+    fn try_block(&self, block: u32) -> Option<Bytes> {
+        match self.cache.enter(self.key(block)) {
+            Entered::Hit(bytes) => Some(bytes),
+            Entered::Wait(_) => None,
             Entered::Load(flight) => {
                 let (offset, len) = self.range(block);
                 let bytes = try_read(self.file.as_ref(), offset, len).ok().flatten()?;
                 self.verify(block * self.per_block, &bytes).ok()?;
                 flight.land(bytes.clone());
-                bytes
+                Some(bytes)
             }
-        };
-        slice_of(&bytes, page % self.per_block, section).ok()
+        }
     }
 
     /// The entries of a page.
@@ -141,7 +165,11 @@ impl Pages {
         let expected = self.count.saturating_sub(first).min(self.per_block);
         for (page, bytes) in (first..first + expected).zip(padded(bytes.chunks(PAGE_LEN))) {
             let place = PagePlace { segment_number: self.segment_number, page };
-            place.verify(bytes).map_err(|fault| BadPage { page, fault })?;
+            let kind = || match self.filters.iter().find(|(_, extent)| extent.has(page)) {
+                Some((section, extent)) => filter_page(bytes, *section, *extent, page),
+                None => Ok(()),
+            };
+            place.verify(bytes).and_then(|()| kind()).map_err(|fault| BadPage { page, fault })?;
         }
         Ok(())
     }
@@ -175,6 +203,18 @@ enum Unusable {
 /// Endless: pages that the file does not have are empty, hence bad.
 fn padded<'a>(chunks: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
     chunks.chain(std::iter::repeat([].as_slice()))
+}
+
+/// Checks that a page of a filter is one, and as full as its place demands.
+fn filter_page(bytes: &[u8], section: Section, extent: Extent, page: u32) -> Result<(), PageFault> {
+    let len = u64::try_from(entries(bytes, section)?.len()).unwrap_or(0);
+    let before =
+        u64::from(page - extent.first_page) * u64::try_from(section.capacity()).unwrap_or(0);
+    let full = u64::try_from(section.capacity()).unwrap_or(0);
+    if len == extent.entries.saturating_sub(before).min(full) {
+        return Ok(());
+    }
+    Err(PageFault::Content { what: "fewer fingerprints than the footer says" })
 }
 
 /// The entries of the `nth` page of a block.

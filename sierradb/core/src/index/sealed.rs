@@ -16,7 +16,7 @@ use sierradb_io::{Disk, Io, OpenOptions};
 use super::filter::FilterShape;
 use super::footer::{Footer, FooterFault};
 use super::layout::prefix;
-use super::page::{BODY_LEN, Extent, PageFault, Section, take};
+use super::page::{PageFault, Section, take};
 use super::pages::{IndexError, Pages};
 use super::postings::{Decoder, SKIP_EVERY, SKIP_LEN, skip_entries};
 use super::tail::Tail;
@@ -146,7 +146,7 @@ impl SealedIndex {
         let event_fences = take(Section::Events)?;
         let stream_fences = take(Section::Streams)?;
         let log_fences = take(Section::Log)?;
-        let pages = Pages::new(file, cache, footer.segment_number, footer.pages);
+        let pages = Pages::new(file, cache, &footer);
         Ok(Self { pages, footer, event_fences, stream_fences, log_fences, partitions })
     }
 
@@ -156,17 +156,20 @@ impl SealedIndex {
     }
 
     /// Bytes this index holds in memory whatever the cache does.
+    #[cfg(test)]
     pub(crate) fn pinned_bytes(&self) -> usize {
         let fences = self.event_fences.len() + self.stream_fences.len() + self.log_fences.len();
         size_of::<Self>() + fences * size_of::<u32>() + size_of_val(self.partitions.as_ref())
     }
 
     /// Whether the event filter says "surely not here", if that needs no waiting; `None` = unknown.
+    #[cfg(test)]
     pub(crate) fn try_lacks_event(&self, hash: u64) -> Option<bool> {
         self.try_lacks(Section::EventFilter, self.footer.event_filter?, hash)
     }
 
     /// Whether the stream filter says "surely not here", if that needs no waiting; `None` = unknown.
+    #[cfg(test)]
     pub(crate) fn try_lacks_stream(&self, hash: u64) -> Option<bool> {
         self.try_lacks(Section::StreamFilter, self.footer.stream_filter?, hash)
     }
@@ -285,6 +288,7 @@ impl SealedIndex {
     ///
     /// # Errors
     /// A page is bad or the disk failed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "replication asks for entries by index"))]
     pub(crate) async fn log_position(&self, index: u64) -> Result<Option<LogPosition>, IndexError> {
         let distance = index.checked_sub(self.footer.first_index);
         let Some(distance) = distance.filter(|_| index <= self.footer.last_index) else {
@@ -309,18 +313,8 @@ impl SealedIndex {
     fn try_lacks(&self, section: Section, shape: FilterShape, hash: u64) -> Option<bool> {
         let extent = self.footer.extent(section);
         let probe = shape.probe(hash);
-        let mut seen = 0;
-        let mut last: Option<(u32, Bytes)> = None;
-        for at in probe.at {
-            let (page, byte) = place_in(extent, at);
-            let body = match last.take() {
-                Some((known, body)) if known == page => body,
-                _ => self.pages.try_entries(section, page)?,
-            };
-            seen ^= body.get(byte)?;
-            last = Some((page, body));
-        }
-        Some(seen != probe.fingerprint)
+        let [first, second, third] = self.pages.try_bytes(extent, probe.at)?;
+        Some(first ^ second ^ third != probe.fingerprint)
     }
 
     async fn lacks(
@@ -339,7 +333,7 @@ impl SealedIndex {
         let probe = shape.probe(hash);
         let mut seen = 0;
         for at in probe.at {
-            let (page, byte) = place_in(extent, at);
+            let (page, byte) = extent.place(at);
             let body = self.pages.entries(section, page).await?;
             let fault = PageFault::Content { what: "fewer fingerprints than the footer says" };
             seen ^= body.get(byte).ok_or(IndexError::Damaged { section, page, fault })?;
@@ -362,13 +356,13 @@ impl SealedIndex {
         let mut found = Vec::with_capacity(wanted);
         let (mut nth, unit, mut position) = self.entry_point(list, from_nth).await?;
         let extent = self.footer.extent(list.section);
-        let (page, _) = place_in(extent, position);
+        let (page, _) = extent.place(position);
         if nth == from_nth {
             found.push(self.offset(list.section, page, unit.into())?);
         }
         let mut decoder = Decoder::after(unit);
         while found.len() < wanted {
-            let (page, skip) = place_in(extent, position);
+            let (page, skip) = extent.place(position);
             let body = self.list_page(list.section, page).await?;
             let bytes = body.get(skip..).unwrap_or_default();
             let damaged = |what| self.content(list.section, page, what);
@@ -398,7 +392,7 @@ impl SealedIndex {
     /// of the delta that follows.
     async fn entry_point(&self, list: List, nth: u32) -> Result<(u32, u32, u32), IndexError> {
         let extent = self.footer.extent(list.section);
-        let (page, _) = place_in(extent, list.start);
+        let (page, _) = extent.place(list.start);
         let damaged = || self.content(list.section, page, "a list too long");
         let deltas = list.start.checked_add(skip_entries(list.count) * SKIP_LEN);
         let deltas = deltas.ok_or_else(damaged)?;
@@ -410,7 +404,7 @@ impl SealedIndex {
         let mut bytes = Vec::with_capacity(8);
         while bytes.len() < 8 {
             let done = u32::try_from(bytes.len()).unwrap_or(SKIP_LEN);
-            let (page, skip) = place_in(extent, start + done);
+            let (page, skip) = extent.place(start + done);
             let body = self.list_page(list.section, page).await?;
             let more = body.get(skip..).unwrap_or_default();
             if more.is_empty() {
@@ -468,13 +462,6 @@ pub(super) fn candidate_pages(fences: &[u32], prefix: u32) -> std::ops::Range<u3
     let first = if first == end { first.saturating_sub(1) } else { first };
     let narrow = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
     narrow(first)..narrow(end)
-}
-
-/// Page of the file, and byte in its body, of a position in a section of bytes.
-fn place_in(extent: Extent, position: u32) -> (u32, usize) {
-    let position = usize::try_from(position).unwrap_or(usize::MAX);
-    let page = u32::try_from(position / BODY_LEN).unwrap_or(u32::MAX);
-    (extent.first_page.saturating_add(page), position % BODY_LEN)
 }
 
 /// The hash of a stream, and the rest of its entry.

@@ -44,6 +44,7 @@ impl CachedFile {
     }
 
     /// Forgets cached blocks, after a repair rewrote bytes of the file.
+    #[cfg_attr(not(test), expect(dead_code, reason = "repair rewrites ranges of a file"))]
     pub(crate) fn invalidate(&self) {
         self.cache.invalidate(self.id);
     }

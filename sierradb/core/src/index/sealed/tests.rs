@@ -47,7 +47,7 @@ fn streams_agree(index: &SealedIndex, sample: &Sample, prng: &mut Prng) -> Resul
         let expected = offsets.iter().skip(usize::try_from(from).unwrap());
         let expected: Vec<u64> = expected.take(usize::try_from(want).unwrap()).copied().collect();
         assert_eq!(found, expected);
-        assert_eq!(now(index.stream(hash, partition + 1, entry.id_len))?, []);
+        assert!(now(index.stream(hash, partition + 1, entry.id_len))?.is_empty());
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ fn partitions_agree(
             found.extend(now(index.partition_offsets(&entry, from, want))?);
         }
         assert_eq!(&found, offsets);
-        assert_eq!(now(index.partition_offsets(&entry, count, 9))?, []);
+        assert!(now(index.partition_offsets(&entry, count, 9))?.is_empty());
     }
     Ok(())
 }
