@@ -1,0 +1,5 @@
+//! One replica of one bucket.
+
+mod election;
+
+pub use election::ElectionSlots;
