@@ -36,6 +36,8 @@ pub enum InvalidTransaction {
     WrongPartition { partition_key: Uuid, expected: u16, found: u16 },
     #[error("there is no event {event} among {count}")]
     NoSuchEvent { event: usize, count: usize },
+    #[error("event {event} has an {what}, which this version cannot honour yet; use event ids")]
+    Reserved { event: usize, what: &'static str },
     #[error("the extension of event {event} is not valid")]
     Extension {
         event: usize,

@@ -42,7 +42,6 @@ pub(crate) struct Manifest {
 
 /// Why bytes are not a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "each message names its fields")]
 pub(crate) enum ManifestError {
     #[error("it is not UTF-8")]
     NotText,

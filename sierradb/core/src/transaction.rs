@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::error::InvalidTransaction;
 use crate::limits::{EVENT_SIZE_OVERHEAD, MAX_EVENTS_PER_TRANSACTION, MAX_TIMESTAMP_NS};
-use crate::segment::extension::Extension;
+use crate::segment::extension::{self, Extension};
 
 /// One event as an embedding program writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +113,8 @@ impl Transaction {
             return Err(InvalidTransaction::TooManyEvents { count: events.len() });
         }
         let mut size_bytes = 0u64;
-        for event in &events {
+        for (position, event) in events.iter().enumerate() {
+            check_extensions(&event.extensions, position)?;
             if let Some(at) = event.timestamp_ns.filter(|at| *at > MAX_TIMESTAMP_NS) {
                 return Err(InvalidTransaction::Timestamp { timestamp_ns: at });
             }
@@ -150,8 +151,12 @@ impl Transaction {
         let count = self.events.len();
         let draft =
             self.events.get_mut(event).ok_or(InvalidTransaction::NoSuchEvent { event, count })?;
-        draft.extensions = crate::segment::extension::insert(&draft.extensions, extension)
+        let before = draft.extensions.len();
+        draft.extensions = extension::insert(&draft.extensions, extension)
             .map_err(|source| InvalidTransaction::Extension { event, source })?;
+        check_extensions(&draft.extensions, event)?;
+        let grown = draft.extensions.len().saturating_sub(before);
+        self.size_bytes = self.size_bytes.saturating_add(u64::try_from(grown).unwrap_or(u64::MAX));
         Ok(self)
     }
 
@@ -194,6 +199,7 @@ impl EventDraft {
             self.event_name.as_bytes().len(),
             self.payload.len(),
             self.metadata.len(),
+            self.extensions.len(),
         ]
         .into_iter()
         .map(|len| u64::try_from(len).unwrap_or(u64::MAX))
@@ -219,6 +225,16 @@ impl TryFrom<NewEvent> for EventDraft {
             extensions: Bytes::new(),
         })
     }
+}
+
+fn check_extensions(extensions: &Bytes, event: usize) -> Result<(), InvalidTransaction> {
+    let failed = |source| InvalidTransaction::Extension { event, source };
+    extension::check_writable(extensions, event).map_err(failed)?;
+    if extension::idempotency_key(extensions).map_err(failed)?.is_some() {
+        // The format has room for it; a planner that would not look for it must not store it either.
+        return Err(InvalidTransaction::Reserved { event, what: "idempotency key" });
+    }
+    Ok(())
 }
 
 fn first_repeated_id(events: &[EventDraft]) -> Option<Uuid> {

@@ -89,7 +89,16 @@ pub(crate) struct Desk {
 /// Answers to give once the lock is gone.
 pub(crate) type Answers = Vec<(Waiter, Answer)>;
 
-/// What happened to a job.
+/// What became of a job that was judged.
+#[derive(Debug)]
+enum Judged {
+    /// It is planned, held or answered.
+    Done(Wakes),
+    /// It must wait for a read.
+    MustRead(Box<Waiting>),
+}
+
+/// Who has something to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Wakes {
     /// The writer has something to do.
@@ -159,9 +168,9 @@ impl Desk {
             return self.wait(waiting, answers);
         }
         match self.judge(waiting, view, now_ns, answers) {
-            Ok(wakes) => wakes,
-            Err(waiting) => {
-                let wakes = self.wait(waiting, answers);
+            Judged::Done(wakes) => wakes,
+            Judged::MustRead(waiting) => {
+                let wakes = self.wait(*waiting, answers);
                 Wakes { reader: true, ..wakes }
             }
         }
@@ -181,22 +190,22 @@ impl Desk {
         Wakes::default()
     }
 
-    /// Judges a job. Gives it back if it must wait for a read.
+    /// Judges a job.
     fn judge(
         &mut self,
         mut waiting: Waiting,
         view: &dyn View,
         now_ns: u64,
         answers: &mut Answers,
-    ) -> Result<Wakes, Waiting> {
+    ) -> Judged {
         let Job { transaction, partition, .. } = &waiting.job;
         let verdict =
-            self.planner.plan(transaction, *partition, waiting.facts.as_ref(), view, now_ns);
+            self.planner.plan((transaction, *partition), waiting.facts.as_ref(), view, now_ns);
         let mut wakes = Wakes::default();
         match verdict {
             Verdict::Cold(need) => {
                 (waiting.need, waiting.facts, waiting.is_read) = (Some(need), None, false);
-                return Err(waiting);
+                return Judged::MustRead(Box::new(waiting));
             }
             Verdict::Planned(planned) => {
                 self.in_flight_bytes += planned.entry.frame_len();
@@ -213,7 +222,7 @@ impl Desk {
                 self.held.entry(index).or_default().push(Held { waiter, error, begun });
             }
         }
-        Ok(wakes)
+        Judged::Done(wakes)
     }
 
     /// A retry of what is in flight gets its answer; another use of its id is refused once it is committed.
@@ -260,11 +269,11 @@ impl Desk {
                 continue;
             }
             match self.judge(waiting, view, now_ns, answers) {
-                Ok(more) => wakes.writer |= more.writer,
-                Err(again) => {
+                Judged::Done(more) => wakes.writer |= more.writer,
+                Judged::MustRead(again) => {
                     blocked.push(again.job.partition);
                     wakes.reader = true;
-                    kept.push_back(again);
+                    kept.push_back(*again);
                 }
             }
         }
@@ -420,11 +429,9 @@ impl Desk {
 
     /// Notes that the disk is nearly full, or no longer.
     pub(crate) fn set_space(&mut self, health: Health) {
-        match (&self.health, &health) {
-            (Health::Serving | Health::Full { .. }, Health::Serving | Health::Full { .. }) => {
-                self.health = health;
-            }
-            _ => {}
+        let is_about_space = |it: &Health| matches!(it, Health::Serving | Health::Full { .. });
+        if is_about_space(&self.health) && is_about_space(&health) {
+            self.health = health;
         }
     }
 

@@ -158,8 +158,7 @@ impl Planner {
     /// Judges `transaction`. If it is [`Verdict::Planned`], it is in flight from now on.
     pub(crate) fn plan(
         &mut self,
-        transaction: &Transaction,
-        partition: PartitionId,
+        (transaction, partition): (&Transaction, PartitionId),
         facts: Option<&Facts>,
         view: &dyn View,
         now_ns: u64,

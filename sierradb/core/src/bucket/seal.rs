@@ -32,7 +32,6 @@ pub(crate) struct Request<'a> {
 
 /// Why a segment got no index file.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each message names its fields")]
 pub(crate) enum SealError {
     #[error(transparent)]
     Disk(#[from] DiskError),

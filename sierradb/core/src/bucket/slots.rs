@@ -62,7 +62,6 @@ pub(crate) struct State {
 
 /// Why bytes are not a slot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "each message names its fields")]
 pub(crate) enum SlotError {
     #[error("slot of {len} bytes is shorter than 4096")]
     Short { len: usize },

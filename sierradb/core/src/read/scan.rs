@@ -281,6 +281,10 @@ async fn decode(shelf: &Shelf, place: &Place) -> Result<Decoded, ReadError> {
     let failed = |error: EventError| shelf.frame_error(&place.file, place.offset, &error);
     let view = decode_transaction(&frame).map_err(failed)?;
     let events = view.events().collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    for event in events.iter().filter(|event| !event.extensions.is_empty()) {
+        extension::check_readable(&event.extensions)
+            .map_err(|error| shelf.frame_error(&place.file, place.offset, &error))?;
+    }
     Ok(Decoded {
         segment: place.file.number,
         partition_key: view.partition_key,
