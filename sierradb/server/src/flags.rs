@@ -1,0 +1,129 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  sierradb --dir ./data
+      Serve the database in ./data on port 9090.
+  sierradb --dir ./data --client-address 127.0.0.1:9091 --log debug
+      The same on another port, for this machine only, saying more.
+  sierradb --config ./sierra.toml
+      Take the settings of a file; flags and SIERRA_… variables override it.
+
+Settings, strongest first: flags, environment (SIERRA_NETWORK__CLIENT_ADDRESS), [[nodes]] entry, file, defaults.
+Exit codes: 0 stopped cleanly, 1 configuration, port or data, 2 command line, 101 a bug, 128+n second signal n.";
+
+/// SierraDB, a server for event streams: durable, ordered, spoken to with any Redis client.
+#[derive(Debug, Clone, Default, Parser)]
+#[command(name = "sierradb", version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct Flags {
+    /// Something else than serving
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Settings of the server
+    #[command(flatten)]
+    pub serve: ServeFlags,
+}
+
+/// Flags of the server.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeFlags {
+    /// Data directory, created if absent [default: ~/.local/share/sierradb/db]
+    #[arg(short, long, value_name = "PATH")]
+    pub dir: Option<String>,
+    /// Where clients connect [default: 0.0.0.0:9090]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub client_address: Option<String>,
+    /// Where other nodes connect [default: /ip4/0.0.0.0/tcp/0]
+    #[arg(long, value_name = "MULTIADDR")]
+    pub cluster_address: Option<String>,
+    /// Configuration, .toml or .json [default: ./sierra.toml, else ~/.config/sierradb/sierra.toml]
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<String>,
+    /// Log filter, as debug or sierradb=debug,warn [default: info]
+    #[arg(short, long, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Nodes of the cluster [default: entries of [[nodes]], else 1]
+    #[arg(short, long, value_name = "N")]
+    pub node_count: Option<u64>,
+    /// Which of them this is, from 0; required with more than one
+    #[arg(short = 'i', long, value_name = "I")]
+    pub node_index: Option<u64>,
+    /// Address of another node; may be repeated
+    #[arg(long, value_name = "MULTIADDR")]
+    pub seed: Vec<String>,
+    /// Look for other nodes in the local network [default: only without seeds in a cluster]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    pub mdns: Option<bool>,
+}
+
+/// What the binary does besides serving.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {}
+
+impl ServeFlags {
+    /// The flags given, as flag, key and value.
+    pub fn settings(&self) -> Vec<(&'static str, &'static str, String)> {
+        let number = |value: Option<u64>| value.map(|n| n.to_string());
+        let seeds = (!self.seed.is_empty()).then(|| self.seed.join(","));
+        let all = [
+            ("--dir", "dir", self.dir.clone()),
+            ("--client-address", "network.client_address", self.client_address.clone()),
+            ("--cluster-address", "network.cluster_address", self.cluster_address.clone()),
+            ("--log", "log", self.log.clone()),
+            ("--node-count", "node.count", number(self.node_count)),
+            ("--node-index", "node.index", number(self.node_index)),
+            ("--seed", "cluster.seeds", seeds),
+            ("--mdns", "network.mdns", self.mdns.map(|on| on.to_string())),
+        ];
+        let given = all.into_iter().filter_map(|(flag, key, value)| Some((flag, key, value?)));
+        given.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(words: &str) -> Result<Flags, clap::Error> {
+        Flags::try_parse_from(std::iter::once("sierradb").chain(words.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Flags::command().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_reaches_its_key() {
+        let flags = parse(
+            "-d ./x --client-address h:1 --cluster-address /ip4/1 -l debug -n 3 -i 2 --seed /a --seed /b --mdns",
+        )
+        .unwrap();
+        let settings: Vec<String> =
+            flags.serve.settings().iter().map(|(_, key, value)| format!("{key}={value}")).collect();
+        assert_eq!(
+            settings,
+            [
+                "dir=./x",
+                "network.client_address=h:1",
+                "network.cluster_address=/ip4/1",
+                "log=debug",
+                "node.count=3",
+                "node.index=2",
+                "cluster.seeds=/a,/b",
+                "network.mdns=true"
+            ]
+        );
+        assert_eq!(parse("--mdns false").unwrap().serve.mdns, Some(false));
+        assert!(parse("").unwrap().serve.settings().is_empty());
+    }
+
+    #[test]
+    fn an_unknown_flag_exits_with_2() {
+        assert_eq!(parse("--port 1").unwrap_err().exit_code(), 2);
+        assert_eq!(parse("--help").unwrap_err().exit_code(), 0);
+    }
+}
