@@ -1,1 +1,21 @@
 //! The SierraDB server: Redis protocol on a durable event log.
+
+mod clients;
+pub mod config;
+mod conn;
+mod errors;
+pub mod flags;
+mod handler;
+mod host;
+mod identity;
+mod ids;
+pub mod limits;
+pub mod logging;
+mod metrics;
+mod run;
+mod session;
+mod shared;
+pub mod stop;
+mod subscription;
+
+pub use run::{Server, StartError, run};

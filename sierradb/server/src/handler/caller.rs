@@ -1,0 +1,23 @@
+//! Who asks: what a handler may use and change.
+
+use std::sync::Arc;
+
+use sierradb_io::Mono;
+
+use crate::clients::Client;
+use crate::ids::Ids;
+use crate::session::state::State;
+use crate::shared::Shared;
+use crate::subscription::members::Members;
+
+/// The connection a command came from, for the time of starting it.
+pub(crate) struct Caller<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) client: &'a Arc<Client>,
+    pub(crate) state: &'a mut State,
+    pub(crate) ids: &'a mut Ids,
+    pub(crate) members: &'a mut Members,
+    pub(crate) now: Mono,
+    /// Set by a command after which the connection is closed.
+    pub(crate) asks_close: bool,
+}

@@ -1,0 +1,31 @@
+//! What all connections of a server share.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use sierradb::Database;
+use sierradb_io::{Io, Shutdown};
+use sierradb_net::ClientCounts;
+
+use crate::clients::Clients;
+use crate::config::Config;
+use crate::metrics::Metrics;
+
+/// One server.
+pub(crate) struct Shared {
+    pub(crate) io: Io,
+    pub(crate) config: Config,
+    pub(crate) database: Database,
+    pub(crate) clients: Clients,
+    /// How many connections there are and were.
+    pub(crate) counts: Arc<ClientCounts>,
+    pub(crate) metrics: Metrics,
+    /// Who this data directory is.
+    pub(crate) peer_id: String,
+    /// Random for each start: 40 hex digits.
+    pub(crate) run_id: String,
+    /// Where clients connect, with the real port.
+    pub(crate) addr: SocketAddr,
+    /// Cancelled when the server begins to stop.
+    pub(crate) stopping: Shutdown,
+}

@@ -1,0 +1,254 @@
+//! The binary: flags, log, exit codes, signals, and death at any moment.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use sierradb_protocol::Value;
+
+use crate::harness::{Client, get, integer, items, request, text};
+
+struct Process {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    log: Vec<String>,
+    addr: SocketAddr,
+}
+
+fn command(dir: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sierradb"));
+    command.env_clear().current_dir(dir).args(more).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+impl Process {
+    /// Starts the binary and waits until it is ready.
+    fn start(dir: &Path, more: &[&str]) -> Self {
+        Self::launch(command(
+            dir,
+            &[&["--dir", "./data", "--client-address", "127.0.0.1:0"], more].concat(),
+        ))
+    }
+
+    fn launch(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut log = Vec::new();
+        let ready = "INFO sierradb: ready to receive connections on ";
+        let addr = loop {
+            let mut line = String::new();
+            assert!(stdout.read_line(&mut line).unwrap() > 0, "ended before it was ready: {log:?}");
+            let line = line.trim_end().to_owned();
+            log.push(line.clone());
+            if let Some(addr) = line.strip_prefix(ready) {
+                break addr.parse().unwrap();
+            }
+        };
+        Self { child, stdout, log, addr }
+    }
+
+    fn resp3(&self) -> Client {
+        let mut client = Client::connect(self.addr);
+        client.call("HELLO 3");
+        client
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args(["-s", name, &id]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for the end; returns what was logged since "ready" and how it ended.
+    fn end(mut self) -> (Vec<String>, ExitStatus) {
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (rest.lines().map(str::to_owned).collect(), self.child.wait().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Already gone in most tests.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Exit code and last line of a start that is refused.
+fn refused(dir: &Path, more: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let output = command(dir, more).envs(environment.iter().copied()).output().unwrap();
+    let log = String::from_utf8(output.stdout).unwrap();
+    assert!(!log.contains("ready to receive"), "{log}");
+    (output.status.code().unwrap(), log.lines().last().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn the_log_of_a_start_and_a_stop_is_that_of_the_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    let process = Process::start(dir.path(), &[]);
+    assert_eq!(process.log[0], "INFO sierradb: SierraDB 0.4.0, data directory ./data");
+    assert_eq!(
+        process.log[1],
+        "INFO sierradb_cluster: recalculating partition assignments with 1 active nodes"
+    );
+    assert_eq!(process.log[2], "INFO sierradb_cluster: node 0 owns 32/32 partitions as replicas");
+    assert!(process.log[3].starts_with("INFO sierradb_net: local_peer_id=12D3KooW"));
+    assert_eq!(process.log[4], "INFO sierradb_net: no peers configured, running as a single node");
+    assert_eq!(process.log.len(), 6);
+    let mut client = process.resp3();
+    for _ in 0..1_000 {
+        client.send("EAPPEND s A");
+    }
+    for _ in 0..1_000 {
+        assert!(matches!(client.reply(), Value::Map(_)));
+    }
+    process.signal("TERM");
+    let (log, status) = process.end();
+    assert_eq!(
+        log,
+        ["INFO sierradb: received SIGTERM, shutting down gracefully", "INFO sierradb: goodbye :)"]
+    );
+    assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn configurations_that_cannot_work_exit_with_1_and_say_why() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("bad.toml"), "[network]\nclient_adress = 'x'").unwrap();
+    std::fs::write(dir.path().join("sync.toml"), "[bucket]\ncount = 64").unwrap();
+    for (flags, expected) in [
+        (
+            &["-c", "bad.toml"][..],
+            "unknown key 'network.client_adress' in bad.toml; did you mean 'network.client_address'?",
+        ),
+        (&["-c", "sync.toml"], "too few partitions (32) for 64 buckets"),
+        (&["--client-address", "nonsense"], "invalid client address: nonsense"),
+        (&["-n", "3", "-i", "3"], "node index 3 is out of bounds for count 3"),
+        (
+            &["-n", "3"],
+            "node.index is required when node.count > 1 (use --node-index or set it in the config file)",
+        ),
+        (
+            &["-n", "3", "-i", "0"],
+            "this version runs a single node: node.count is 3 with 0 seeds, expected 1 and none",
+        ),
+    ] {
+        let flags = [&["--dir", "./data"], flags].concat();
+        let line = format!("ERROR sierradb: config error: {expected}");
+        assert_eq!(refused(dir.path(), &flags, &[]), (1, line), "{flags:?}");
+    }
+    let environment = [("SIERRA_SEGMENT_SIZE_BYTES", "1000"), ("SIERRA_DIR", "./data")];
+    let line =
+        "ERROR sierradb: config error: segment size 1000 is too small (minimum: 131072 bytes)";
+    assert_eq!(refused(dir.path(), &[], &environment), (1, line.to_owned()));
+    assert_eq!(refused(dir.path(), &["--no-such-flag"], &[]).0, 2);
+    assert!(!dir.path().join("data").exists());
+}
+
+#[test]
+fn help_and_version_exit_with_0() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = command(dir.path(), &["--help"]).output().unwrap();
+    assert_eq!(help.status.code(), Some(0));
+    let text = String::from_utf8(help.stdout).unwrap();
+    for flag in [
+        "--dir",
+        "--client-address",
+        "--cluster-address",
+        "--config",
+        "--log",
+        "--node-count",
+        "--node-index",
+        "--seed",
+        "--mdns",
+        "--help",
+        "--version",
+        "Examples:",
+    ] {
+        assert!(text.contains(flag), "{flag} is missing in {text}");
+    }
+    let version = command(dir.path(), &["--version"]).output().unwrap();
+    assert_eq!(String::from_utf8(version.stdout).unwrap(), "sierradb 0.4.0\n");
+}
+
+#[test]
+fn a_port_or_directory_in_use_is_one_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let flags = ["--dir", "./data", "--client-address", &address];
+    let line = format!("ERROR sierradb: cannot listen on {address}: Address already in use");
+    assert_eq!(refused(dir.path(), &flags, &[]), (1, line));
+
+    let _first = Process::start(dir.path(), &[]);
+    let flags = ["--dir", "./data", "--client-address", "127.0.0.1:0"];
+    let line = "ERROR sierradb: data directory ./data is in use by another process";
+    assert_eq!(refused(dir.path(), &flags, &[]), (1, line.to_owned()));
+}
+
+#[test]
+fn fixed_sizes_cannot_be_changed_later() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Process::start(dir.path(), &[]));
+    let flags = ["--dir", "./data", "--client-address", "127.0.0.1:0"];
+    let line = "ERROR sierradb: partition.count is 64 but the data directory was created with 32; \
+                it cannot be changed";
+    let environment = [("SIERRA_PARTITION_COUNT", "64")];
+    assert_eq!(refused(dir.path(), &flags, &environment), (1, line.to_owned()));
+}
+
+#[test]
+fn old_configurations_start() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("sierra.toml"),
+        "dir = './data'\n[network]\nclient_address = '127.0.0.1:0'\n[threads]\nwrite = 3\n\
+         [replication]\nfactor = 3\n[sync]\nidle_interval_ms = 50\n",
+    )
+    .unwrap();
+    let process = Process::launch(command(dir.path(), &[]));
+    assert!(
+        process.log.contains(
+            &"WARN sierradb: config key 'sync.idle_interval_ms' has no effect".to_owned()
+        )
+    );
+    assert!(matches!(process.resp3().call("EAPPEND s A"), Value::Map(_)));
+}
+
+#[test]
+fn a_killed_server_has_every_event_it_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut acknowledged = 0;
+    for _ in 0..3 {
+        let mut process = Process::start(dir.path(), &[]);
+        let mut client = process.resp3();
+        let events = items(&get(&client.call("ESCAN s - + COUNT 100000"), "events"));
+        let found = i64::try_from(events.len()).unwrap();
+        assert!(found >= acknowledged, "{found} events of {acknowledged} acknowledged ones");
+        for (at, event) in events.iter().enumerate() {
+            assert_eq!(text(&get(event, "payload")), at.to_string());
+        }
+        let more = 300;
+        let appends: Vec<u8> = (found..found + more)
+            .flat_map(|at| {
+                request(&[b"EAPPEND", b"s", b"E", b"PAYLOAD", at.to_string().as_bytes()])
+            })
+            .collect();
+        client.raw(&appends);
+        for at in found..found + more / 2 {
+            assert_eq!(integer(&get(&client.reply(), "stream_version")), at);
+        }
+        acknowledged = found + more / 2;
+        process.child.kill().unwrap();
+        process.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn the_peer_id_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let peer_id = || Process::start(dir.path(), &[]).log[3].clone();
+    assert_eq!(peer_id(), peer_id());
+}
