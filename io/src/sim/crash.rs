@@ -162,3 +162,6 @@ fn soil_unwritten(file: &mut Inode, sector_bytes: u32, key: u64) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

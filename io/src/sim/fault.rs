@@ -245,3 +245,6 @@ impl FaultRates {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
