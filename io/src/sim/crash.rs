@@ -24,7 +24,8 @@ pub enum CrashPoint {
     Completion(u64),
     /// The same for the n-th `sync_data` alone.
     Sync(u64),
-    /// At this world time.
+    /// At this world time: noticed by the next disk operation, or by whoever waits in
+    /// [`SimHost::crashed`](super::SimHost::crashed) or [`SimHost::until_crash`](super::SimHost::until_crash).
     Time(Duration),
     /// At the n-th hit of this mark from now, 1 being the next.
     Mark(&'static str, u64),

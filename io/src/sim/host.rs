@@ -387,15 +387,15 @@ impl SimHost {
         })
     }
 
-    /// Writes into a file, durably; false if there is none or the range ends beyond it.
+    /// Writes into a file, durably, below what is still unsynced; false if there is none or the range ends beyond it.
     pub fn overwrite(&self, path: impl AsRef<Path>, offset: u64, bytes: &[u8]) -> bool {
+        let len = super::num::bytes_of(bytes);
         self.change(path.as_ref(), |file| {
-            let mut content = file.durable().to_vec();
-            let start = super::num::to_usize(offset);
-            let place = content.get_mut(start..start.saturating_add(bytes.len()));
-            let Some(place) = place else { return false };
-            place.copy_from_slice(bytes);
-            file.replace(&content);
+            if offset.saturating_add(len) > file.durable().len() {
+                return false;
+            }
+            file.strike(offset, bytes);
+            file.evict(offset, len);
             true
         })
     }
@@ -404,32 +404,39 @@ impl SimHost {
         self.shared.disk().durable_file(path).is_some_and(with)
     }
 
-    /// Removes a file durably; false if there is none.
+    /// Removes a file, or an empty directory, durably; false if there is none.
     pub fn remove_file(&self, path: impl AsRef<Path>) -> bool {
         let mut disk = self.shared.disk();
         let seq = disk.next_seq();
         let removed = disk.tree.remove(seq, path.as_ref()).is_ok();
-        disk.tree.settle_all();
+        disk.tree.settle_above(path.as_ref());
         disk.tree.collect();
         removed
     }
 
-    /// Puts a file there, durably, with the directories above it; replaces one that has this name.
-    pub fn put_file(&self, path: impl AsRef<Path>, bytes: &[u8]) {
-        let path = path.as_ref();
+    /// Makes a directory and those above it, durably; those that exist stay.
+    pub fn make_dir(&self, path: impl AsRef<Path>) {
         let mut disk = self.shared.disk();
-        let above: Vec<&Path> = path.ancestors().skip(1).collect();
-        for dir in above.into_iter().rev() {
+        let dirs: Vec<&Path> = path.as_ref().ancestors().collect();
+        for dir in dirs.into_iter().rev() {
             let seq = disk.next_seq();
             // Most of them exist already.
             disk.tree.create_dir(seq, dir).unwrap_or_default();
         }
+        disk.tree.settle_above(path.as_ref());
+    }
+
+    /// Puts a file there, durably, with the directories above it; replaces the content of one that has this name.
+    pub fn put_file(&self, path: impl AsRef<Path>, bytes: &[u8]) {
+        let path = path.as_ref();
+        self.make_dir(path.parent().unwrap_or(Path::new("/")));
+        let mut disk = self.shared.disk();
         let seq = disk.next_seq();
         disk.tree.create_file(seq, path).ok();
         if let Some(file) = disk.durable_file(path) {
             file.replace(bytes);
         }
-        disk.tree.settle_all();
+        disk.tree.settle_above(path);
     }
 }
 

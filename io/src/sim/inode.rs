@@ -275,8 +275,11 @@ impl Inode {
         }
         // The length belongs to the journal, which tries again; only data pages are forgotten.
         if let Some((seq, len)) = length.filter(|(_, len)| *len != self.durable.len()) {
-            let change = Change { seq, what: What::Length, len: Some(len), reach: Reach::Device };
-            self.pending.push_front(change);
+            let what = match self.durable.len().checked_sub(len) {
+                Some(cut) => What::Zero { offset: len, len: cut },
+                None => What::Length,
+            };
+            self.pending.push_front(Change { seq, what, len: Some(len), reach: Reach::Device });
         }
     }
 
@@ -483,3 +486,6 @@ impl Inode {
 const BAD_BYTES: u64 = 512;
 /// How many unwritten sectors are looked at for garbage, per file.
 const MAX_UNWRITTEN: usize = 256;
+
+#[cfg(test)]
+mod tests;

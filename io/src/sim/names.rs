@@ -327,10 +327,12 @@ impl Tree {
         held.sum()
     }
 
-    /// Makes everything durable at once; for images brought from elsewhere.
-    pub(crate) fn settle_all(&mut self) {
-        for change in std::mem::take(&mut self.journal) {
-            apply(&mut self.nodes, &change, |dir| &mut dir.durable);
+    /// Makes the names on the way to `path` durable.
+    pub(crate) fn settle_above(&mut self, path: &Path) {
+        for above in path.ancestors().skip(1) {
+            if let Ok(dir) = self.find(above) {
+                self.settle(u64::MAX, dir);
+            }
         }
     }
 }

@@ -358,3 +358,41 @@ fn sockets_in_memory_carry_bytes_and_close_with_their_process() {
         assert!(client.connect("anywhere", port).await.is_err());
     });
 }
+
+#[test]
+fn a_dedicated_task_stalls_where_the_host_says_so() {
+    let took = |stall_one_in| {
+        let config = SimConfig { dedicated_stall_one_in: stall_one_in, ..SimConfig::default() };
+        run_with(1, config, |host| async move {
+            let io = host.boot();
+            let body = async {
+                for _ in 0..20 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            io.spawner().dedicated(name("writer"), Box::pin(body)).finished().await;
+            host.world_time()
+        })
+    };
+    assert_eq!(took(0), Duration::ZERO);
+    assert!(took(2) > Duration::from_millis(20));
+}
+
+#[test]
+fn a_hand_on_the_disk_leaves_what_is_unsynced_alone() {
+    run_with(1, config(0), |host| async move {
+        let io = host.boot();
+        let file = create(&io).await;
+        write(&file, b"0123456789", 0).await;
+        file.sync_data().await.unwrap();
+        write(&file, b"ab", 0).await;
+        assert!(host.overwrite(LOG, 1, b"XYZ"));
+        assert!(!host.overwrite(LOG, 8, b"XYZ"));
+        assert_eq!(host.current_image(LOG).unwrap(), b"abYZ456789");
+        assert_eq!(host.durable_image(LOG).unwrap(), b"0XYZ456789");
+        host.make_dir("/data/deep/er");
+        assert_eq!(io.disk().list(Path::new("/data/deep")).await.unwrap().len(), 1);
+        assert!(host.remove_file("/data/deep/er"));
+        assert!(!host.remove_file("/data/deep/er"));
+    });
+}
