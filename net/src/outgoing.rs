@@ -225,6 +225,11 @@ pub struct PushSender {
 }
 
 impl PushSender {
+    /// Bytes of the push budget in use by all subscriptions of the connection.
+    pub fn waiting_bytes(&self) -> usize {
+        limits::PUSH_BUDGET_BYTES.saturating_sub(self.shared.budget.available_permits())
+    }
+
     /// Waits until the connection has room for at least a small push: the moment to read a batch.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sierradb_io::{Mono, Shutdown};
+use sierradb_net::PushSender;
 
 /// All connections, by id.
 #[derive(Debug, Default)]
@@ -30,6 +31,17 @@ pub(crate) struct Client {
     pub(crate) kill: Shutdown,
     named: Mutex<Named>,
     gauges: Gauges,
+    /// Knows how much its subscriptions have waiting.
+    pushes: PushSender,
+}
+
+/// The two ends of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    /// The other one.
+    pub(crate) addr: SocketAddr,
+    /// Ours.
+    pub(crate) laddr: SocketAddr,
 }
 
 /// What changes seldom.
@@ -52,7 +64,7 @@ struct Gauges {
     last_command: Mutex<&'static str>,
     subscriptions: AtomicU64,
     query_bytes: AtomicU64,
-    output_bytes: AtomicU64,
+    reply_bytes: AtomicU64,
 }
 
 /// Which connections `CLIENT KILL` and `CLIENT LIST` mean; every condition given must hold.
@@ -70,7 +82,8 @@ pub(crate) struct Filter {
 
 impl Clients {
     /// Enters a new connection.
-    pub(crate) fn enter(&self, addr: SocketAddr, laddr: SocketAddr, now: Mono) -> Arc<Client> {
+    pub(crate) fn enter(&self, ends: Ends, pushes: PushSender, now: Mono) -> Arc<Client> {
+        let Ends { addr, laddr } = ends;
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let client = Arc::new(Client {
             id,
@@ -80,6 +93,7 @@ impl Clients {
             kill: Shutdown::new(),
             named: Mutex::default(),
             gauges: Gauges::default(),
+            pushes,
         });
         client.gauges.last_active_ns.store(now.0, Ordering::Relaxed);
         lock(&self.by_id).insert(id, Arc::clone(&client));
@@ -133,16 +147,14 @@ impl Client {
     }
 
     /// Notes how many bytes wait: requests received and not run, replies not sent.
-    pub(crate) fn buffered(&self, query_bytes: usize, output_bytes: usize) {
-        let to_u64 = |len| u64::try_from(len).unwrap_or(u64::MAX);
+    pub(crate) fn buffered(&self, query_bytes: usize, reply_bytes: usize) {
         self.gauges.query_bytes.store(to_u64(query_bytes), Ordering::Relaxed);
-        self.gauges.output_bytes.store(to_u64(output_bytes), Ordering::Relaxed);
+        self.gauges.reply_bytes.store(to_u64(reply_bytes), Ordering::Relaxed);
     }
 
     /// Notes how many subscriptions it has.
     pub(crate) fn set_subscriptions(&self, count: usize) {
-        let count = u64::try_from(count).unwrap_or(u64::MAX);
-        self.gauges.subscriptions.store(count, Ordering::Relaxed);
+        self.gauges.subscriptions.store(to_u64(count), Ordering::Relaxed);
     }
 
     /// How many subscriptions it has.
@@ -171,7 +183,7 @@ impl Client {
             if self.subscriptions() > 0 { 'P' } else { 'N' },
             self.subscriptions(),
             get(&gauges.query_bytes),
-            get(&gauges.output_bytes),
+            get(&gauges.reply_bytes).saturating_add(to_u64(self.pushes.waiting_bytes())),
             if command.is_empty() { "NULL".to_owned() } else { command.to_ascii_lowercase() },
             named.resp,
             named.lib_name,
@@ -195,6 +207,10 @@ impl Filter {
     }
 }
 
+fn to_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
 /// A thread that panicked while it held the lock has left nothing half done here: each change is one assignment.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -202,16 +218,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use sierradb_net::Outgoing;
+
     use super::*;
 
-    fn addr(port: u16) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], port))
+    fn enter(clients: &Clients, port: u16) -> Arc<Client> {
+        let addr = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let ends = Ends { addr: addr(port), laddr: addr(9090) };
+        clients.enter(ends, Outgoing::new().push_sender(), Mono(0))
     }
 
     #[test]
     fn a_line_has_every_field_in_order() {
         let clients = Clients::default();
-        let client = clients.enter(addr(5), addr(9090), Mono(0));
+        let client = enter(&clients, 5);
         client.named(|named| {
             named.name = "n".into();
             named.resp = 3;
@@ -229,8 +249,7 @@ mod tests {
     #[test]
     fn filters_join_their_conditions() {
         let clients = Clients::default();
-        let (one, two) =
-            (clients.enter(addr(1), addr(9), Mono(0)), clients.enter(addr(2), addr(9), Mono(0)));
+        let (one, two) = (enter(&clients, 1), enter(&clients, 2));
         two.set_subscriptions(1);
         let ids = |filter: &Filter| -> Vec<u64> {
             clients.matching(filter).iter().map(|client| client.id).collect()
@@ -239,7 +258,7 @@ mod tests {
         assert_eq!(ids(&Filter { except: Some(one.id), ..Filter::default() }), [2]);
         assert_eq!(ids(&Filter { is_pubsub: Some(true), ..Filter::default() }), [2]);
         let mixed = Filter {
-            laddr: Some("127.0.0.1:9".into()),
+            laddr: Some("127.0.0.1:9090".into()),
             addr: Some("127.0.0.1:1".into()),
             ..Filter::default()
         };

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use sierradb_io::TaskName;
-use sierradb_net::{Acceptor, Client};
+use sierradb_net::{Acceptor, Client, Connection};
 
+use crate::clients::Ends;
 use crate::conn::task::serve;
 use crate::limits::KEEP_ALIVE_SECS;
 use crate::shared::Shared;
@@ -25,11 +26,14 @@ fn admit(shared: &Arc<Shared>, accepted: Client) {
     let Client { stream, peer, place } = accepted;
     stream.set_nodelay(true);
     stream.set_keepalive_secs(KEEP_ALIVE_SECS);
-    let client = shared.clients.enter(peer, stream.local_addr(), shared.io.clock().now());
+    let ends = Ends { addr: peer, laddr: stream.local_addr() };
+    let mut connection = Connection::new(stream, shared.config.network.max_request_bytes);
+    let pushes = connection.outgoing().push_sender();
+    let client = shared.clients.enter(ends, pushes, shared.io.clock().now());
     let name = TaskName { role: "connection", key: client.id };
     let (id, owner) = (client.id, Arc::clone(shared));
     let body = async move {
-        serve(Arc::clone(&owner), client, stream).await;
+        serve(Arc::clone(&owner), client, connection).await;
         owner.clients.leave(id);
         drop(place);
     };

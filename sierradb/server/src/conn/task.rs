@@ -12,7 +12,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use sierradb_io::{Fut, Stream, site};
+use sierradb_io::{Fut, site};
 use sierradb_net::{Access, Connection, Reading, Turn};
 
 use crate::clients::Client;
@@ -21,10 +21,10 @@ use crate::session::Session;
 use crate::shared::Shared;
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(shared: Arc<Shared>, client: Arc<Client>, stream: Box<dyn Stream>) {
+pub(crate) async fn serve(shared: Arc<Shared>, client: Arc<Client>, connection: Connection) {
     let mut task = ConnectionTask {
-        connection: Connection::new(stream, shared.config.network.max_request_bytes),
         session: Session::new(Arc::clone(&shared), Arc::clone(&client)),
+        connection,
         killed: Box::pin(client.kill.clone().cancelled_owned()),
         stopping: Some(Box::pin(shared.stopping.clone().cancelled_owned())),
         is_at_end: false,
@@ -78,6 +78,7 @@ impl ConnectionTask {
         }
         for _ in 0..ROUNDS_PER_WAKE {
             while self.work(context) {}
+            let was_held_back = self.connection.outgoing().is_over_budget();
             let reading = if self.wants_requests() { Reading::On } else { Reading::Off };
             let turn = pin!(self.connection.turn(reading)).poll(context);
             self.count_bytes();
@@ -85,6 +86,8 @@ impl ConnectionTask {
                 Poll::Ready(Ok(Turn::Received | Turn::Drained)) => {}
                 Poll::Ready(Ok(Turn::Ended)) => self.reach_end(),
                 Poll::Ready(Err(_)) => return Poll::Ready(Ended::Gone),
+                // Replies and requests that were held back go on as soon as there is room for them.
+                Poll::Pending if was_held_back && !self.connection.outgoing().is_over_budget() => {}
                 Poll::Pending => {
                     self.note_backlog();
                     return self.poll_end(context);
@@ -171,10 +174,11 @@ impl ConnectionTask {
         }
         let is_last =
             self.session.is_closing() || (self.is_at_end && self.session.takes_requests());
-        if !is_last || !self.session.is_idle() || self.session.has_subscriptions() {
+        if !is_last || !self.session.is_idle() || !self.session.subscriptions_ended(context) {
             return Poll::Pending;
         }
-        if !self.connection.outgoing().is_empty() {
+        let outgoing = self.connection.outgoing();
+        if !outgoing.is_empty() || outgoing.waiting_push_bytes() > 0 {
             return Poll::Pending;
         }
         let ended = if self.session.is_closing() { Ended::AfterAnswer } else { Ended::Gone };
@@ -188,8 +192,7 @@ impl ConnectionTask {
     }
 
     fn note_backlog(&mut self) {
-        let outgoing = self.connection.outgoing();
-        let unsent = outgoing.unsent_reply_bytes() + outgoing.waiting_push_bytes();
+        let unsent = self.connection.outgoing().unsent_reply_bytes();
         self.client.buffered(self.connection.decoder().buffered(), unsent);
     }
 

@@ -68,9 +68,10 @@ impl Session {
         self.members.end_all();
     }
 
-    /// Whether subscriptions are there that did not yet send their last frame.
-    pub(crate) fn has_subscriptions(&mut self) -> bool {
-        self.members.count() > 0
+    /// Whether all subscriptions have sent their last frame; if not, `context` is woken when one has.
+    pub(crate) fn subscriptions_ended(&mut self, context: &Context<'_>) -> bool {
+        self.members.lane().wake_at_end(context); // before the look: an end in between is not missed
+        self.members.count() == 0
     }
 
     /// Whether a further request may be given to [`Session::request`].
@@ -191,6 +192,9 @@ impl Session {
         caller.client.runs(command.spec().name);
         let work = handler::run(&mut caller, command, target);
         self.is_closing |= caller.asks_close;
+        if self.client.subscriptions() > 0 {
+            self.client.set_subscriptions(self.members.count());
+        }
         self.is_subscribing |= matches!(work, Work::Subscribe { .. });
         // HELLO answers in the version it switched to; CLIENT REPLY is itself answered as it says.
         let is_muted = if self.state.replies == replies_before {

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Context;
 
+use futures_util::task::AtomicWaker;
 use sierradb_io::Shutdown;
 use sierradb_net::{Dialect, PushSender};
 use sierradb_protocol::Refusal;
@@ -20,6 +22,8 @@ pub(crate) struct Lane {
     dialect: Mutex<Dialect>,
     /// Places for those that hold a batch of events in memory.
     pub(crate) readers: Semaphore,
+    /// The connection's task, if it waits for the last of them to end.
+    closing: AtomicWaker,
 }
 
 /// One subscription.
@@ -43,11 +47,21 @@ pub(crate) struct Member {
 
 impl Lane {
     pub(crate) fn new(dialect: Dialect) -> Self {
-        Self { dialect: Mutex::new(dialect), readers: Semaphore::new(SUBSCRIPTION_READERS) }
+        Self {
+            dialect: Mutex::new(dialect),
+            readers: Semaphore::new(SUBSCRIPTION_READERS),
+            closing: AtomicWaker::new(),
+        }
     }
 
+    /// How frames are written.
     pub(crate) fn dialect(&self) -> Dialect {
         *lock(&self.dialect)
+    }
+
+    /// Has the task of `context` woken whenever a subscription ended.
+    pub(crate) fn wake_at_end(&self, context: &Context<'_>) {
+        self.closing.register(context.waker());
     }
 
     /// Frames encoded from now on are written in `dialect`.
@@ -85,6 +99,7 @@ impl Member {
     /// It ended: the client has been, or need not be, told.
     pub(crate) fn set_over(&self) {
         self.is_over.store(true, Ordering::Release);
+        self.lane.closing.wake();
     }
 
     /// How many events may be sent now.

@@ -260,3 +260,43 @@ fn a_connection_has_a_limit_of_subscriptions() {
     );
     assert!(text(&client.call("INFO subscriptions")).contains("count:1024\r\n"));
 }
+
+#[test]
+fn damage_ends_a_subscription_with_an_error_frame() {
+    let mut server = TestServer::with("[segment]\nsize_bytes = 131072\npreallocate = 'reserve'");
+    let mut writer = server.resp3();
+    let payload = vec![b'x'; 20_000];
+    for _ in 0..40 {
+        let reply = writer.call_words(&[b"EAPPEND", b"s", b"E", b"PAYLOAD", &payload]);
+        assert!(matches!(reply, Value::Map(_)), "{reply:?}");
+    }
+    // Stream s lies in partition 12 or so of 32: whatever its bucket, its second segment is long sealed.
+    server.restart_after(|dir| {
+        let mut files: Vec<_> = std::fs::read_dir(dir.join("buckets"))
+            .unwrap()
+            .map(|bucket| bucket.unwrap().path().join("0000000002.seg"))
+            .filter(|segment| segment.exists())
+            .collect();
+        let segment = files.pop().unwrap();
+        let mut bytes = std::fs::read(&segment).unwrap();
+        bytes[70_000] ^= 1;
+        std::fs::write(&segment, bytes).unwrap();
+    });
+    let mut client = server.resp3();
+    let id = subscribe(&mut client, "ESUB s FROM 0");
+    let mut expected = 0;
+    let end = loop {
+        let frame = items(&client.reply());
+        if text(&frame[0]) == "error" {
+            break frame;
+        }
+        assert_eq!(integer(&frame[2]), expected);
+        expected += 1;
+    };
+    assert!((1..39).contains(&expected), "{expected} events came before the damage");
+    assert_eq!((text(&end[1]), integer(&end[2])), (id.clone(), expected));
+    assert!(text(&end[3]).starts_with("READERR read error: "), "{}", text(&end[3]));
+    assert_eq!(client.refused(&format!("EACK {id} 0")), "NOTFOUND subscription not found");
+    assert!(client.refused(&format!("ESCAN s {expected} +")).starts_with("READERR read error: "));
+    assert_eq!(client.call("ESVER s"), Value::Integer(39), "what is sound is served");
+}

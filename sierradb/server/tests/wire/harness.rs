@@ -35,7 +35,13 @@ impl TestServer {
 
     /// Stops in order and starts again on the same directory.
     pub(crate) fn restart(&mut self) {
+        self.restart_after(|_| {});
+    }
+
+    /// The same, with something done to the data directory in between.
+    pub(crate) fn restart_after(&mut self, change: impl FnOnce(&Path)) {
         self.stop();
+        change(&self.dir.as_ref().unwrap().path().join("db"));
         self.server = Some(launch(self.dir.as_ref().unwrap().path(), &self.settings));
     }
 
@@ -331,6 +337,18 @@ impl Client {
         let Value::Push(parts) = frame else { panic!("{frame:?} is no frame") };
         assert_eq!(text(&parts[0]), "message");
         Frame { cursor: integer(&parts[2]), event: parts[3].clone() }
+    }
+
+    /// Waits until something has arrived, and leaves it there.
+    pub(crate) fn wait_for_bytes(&mut self) {
+        assert!(!self.reader.fill_buf().unwrap().is_empty());
+    }
+
+    /// Waits until nobody listens at `addr` any more.
+    pub(crate) fn wait_for_end_of_service(&mut self, addr: SocketAddr) {
+        while TcpStream::connect(addr).is_ok() {
+            std::thread::yield_now();
+        }
     }
 
     /// How long a write may wait for the server.

@@ -114,6 +114,22 @@ fn the_log_of_a_start_and_a_stop_is_that_of_the_contract() {
 }
 
 #[test]
+fn a_second_signal_ends_a_stop_that_takes_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let process = Process::start(dir.path(), &[]);
+    let mut lazy = process.resp3();
+    let megabyte = vec![b'x'; 1 << 20];
+    (0..12).for_each(|_| lazy.raw(&request(&[b"ECHO", &megabyte])));
+    lazy.wait_for_bytes();
+    process.signal("TERM");
+    lazy.wait_for_end_of_service(process.addr);
+    process.signal("INT");
+    let (log, status) = process.end();
+    assert_eq!(log, ["INFO sierradb: received SIGTERM, shutting down gracefully"]);
+    assert_eq!(status.code(), Some(130));
+}
+
+#[test]
 fn configurations_that_cannot_work_exit_with_1_and_say_why() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("bad.toml"), "[network]\nclient_adress = 'x'").unwrap();
