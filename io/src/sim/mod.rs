@@ -4,7 +4,7 @@
 //! [`SimHost::boot`] gives an [`Io`](crate::Io) for one life. Handles and tasks of an earlier life never come
 //! back: their operations stay pending for ever. [`run`] drives a body on a paused single-threaded runtime.
 //!
-//! What a crash leaves is what the contract of [`mod@crate::sim`]'s disk allows and no more: everything synced is
+//! What a crash leaves is what the contract of [`Disk`](crate::Disk) allows and no more: everything synced is
 //! there; of everything else, each sector has its old content or one of its later versions, each name and each
 //! length its old or a later state. Draws are keyed by host, file and ordinal, so that removing one operation
 //! re-rolls no other file.
