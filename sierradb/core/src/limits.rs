@@ -158,3 +158,6 @@ pub const SPACE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A close waits this long for appends in work.
 pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// First read of a frame in the part of a file that is not cached yet; most frames end within it.
+pub const UNSTABLE_READ_BYTES: usize = 2 << 10;

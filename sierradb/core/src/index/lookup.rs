@@ -24,7 +24,7 @@ use crate::limits::{HEAD_CACHE_ENTRIES, RECENT_FRAMES_BYTES};
 use crate::read::fetch::CachedFile;
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::event_codec::event_keys;
-use crate::segment::frame::{FRAME_HEADER_LEN, Frame, decode, decode_header};
+use crate::segment::frame::{FRAME_HEADER_LEN, Frame, FrameError, decode, decode_header};
 
 /// A segment's data file.
 pub(crate) struct DataFile {
@@ -309,10 +309,14 @@ impl Shelf {
 
     /// Reads and verifies the frame at `offset` of a file.
     pub(crate) async fn frame_at(&self, file: &DataFile, offset: u64) -> Result<Frame, ReadError> {
-        let header = match file.data.try_get(offset, FRAME_HEADER_LEN) {
-            Some(bytes) => bytes,
-            None => self.bytes(file, offset, FRAME_HEADER_LEN).await?,
-        };
+        if let Some(bytes) = file.data.try_from(offset) {
+            match decode(bytes, offset) {
+                Ok(frame) => return Ok(frame),
+                Err(FrameError::Short { .. }) => {} // it goes on behind what was at hand
+                Err(error) => return Err(self.frame_error(file, offset, &error)),
+            }
+        }
+        let header = self.bytes(file, offset, FRAME_HEADER_LEN).await?;
         let header =
             decode_header(&header).map_err(|error| self.frame_error(file, offset, &error))?;
         let len = usize::try_from(header.frame_len()).unwrap_or(usize::MAX);
@@ -475,6 +479,10 @@ impl RecentFrames {
     /// The frame at a place, if it is still kept.
     pub(crate) fn get(&self, segment: u64, offset: u64) -> Option<Bytes> {
         let key = (segment, offset);
+        let oldest = self.frames.front()?;
+        if (oldest.segment, oldest.offset) > key {
+            return None;
+        }
         let found = self.frames.binary_search_by(|it| (it.segment, it.offset).cmp(&key)).ok()?;
         self.frames.get(found).map(|frame| frame.bytes.clone())
     }

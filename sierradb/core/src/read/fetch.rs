@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use sierradb_io::{DiskError, File};
 
 use super::block_cache::{BlockCache, BlockKey, Entered, FileId};
-use crate::limits::MAX_CACHED_RANGE;
+use crate::limits::{MAX_CACHED_RANGE, UNSTABLE_READ_BYTES};
 
 /// A file whose stable part is read through a [`BlockCache`].
 pub(crate) struct CachedFile {
@@ -69,6 +69,17 @@ impl CachedFile {
             }
         }
         Some(joined.freeze())
+    }
+
+    /// What is at hand from `offset` on, if that needs no waiting: the rest of its block, or a little more than most
+    /// frames have. One look-up where the length of what begins there is not known yet.
+    pub(crate) fn try_from(&self, offset: u64) -> Option<Bytes> {
+        let span = Span::new(offset, 1, self.cache.block_len())?;
+        if !self.is_stable(span.last) {
+            return self.try_read(offset, UNSTABLE_READ_BYTES);
+        }
+        let block = self.try_block(span.first)?;
+        Some(slice(&block, span.skip, block.len().saturating_sub(span.skip)))
     }
 
     /// `len` bytes at `offset`; shorter only at the end of the file.
