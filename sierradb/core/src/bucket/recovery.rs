@@ -350,24 +350,14 @@ impl Walk<'_> {
         let scanned = self.scan(candidate, position, &mut live).await?;
         let mut active = scanned.0;
         let end = active.end();
-        let is_rolled = match scanned.1 {
-            None => later.first().is_some_and(|next| next.header.is_ok()),
-            Some(bad) => {
-                if bad.offset < checkpointed {
-                    self.durable_index = self.durable_index.max(bad.index);
-                }
-                match self.verdict(candidate, end, later).await? {
-                    Verdict::CleanEnd => later.first().is_some_and(|next| next.header.is_ok()),
-                    Verdict::Torn => {
-                        self.cut(candidate, end.end_offset).await?;
-                        false
-                    }
-                    Verdict::CorruptMiddle { .. } | Verdict::CorruptTail => {
-                        self.damaged(candidate.number, end.end_offset, &bad.to_string());
-                        false
-                    }
-                }
+        let is_rolled = if self.damage.is_some() {
+            false
+        } else {
+            let cause = scanned.1.map_or_else(|| "the file ends".to_owned(), |bad| bad.to_string());
+            if end.end_offset < checkpointed {
+                self.durable_index = self.durable_index.max(end.next_index);
             }
+            self.is_rolled(candidate, end, later, &cause).await?
         };
         live.used_len = end.end_offset;
         live.is_rolled = is_rolled;
@@ -381,6 +371,54 @@ impl Walk<'_> {
         }
         self.active = Some((active, candidate.file.clone()));
         Ok(None)
+    }
+
+    /// Judges where the frames of a segment end. Whether the log goes on in the next one.
+    async fn is_rolled(
+        &mut self,
+        candidate: &Candidate,
+        end: LogEnd,
+        later: &[Candidate],
+        cause: &str,
+    ) -> Result<bool, OpenError> {
+        match self.verdict(candidate, end, later).await? {
+            Verdict::CleanEnd if later.first().is_some_and(|next| next.header.is_ok()) => Ok(true),
+            Verdict::CleanEnd => {
+                self.clear_successors(end, later).await?;
+                Ok(false)
+            }
+            Verdict::Torn => {
+                self.cut(candidate, end.end_offset).await?;
+                Ok(false)
+            }
+            Verdict::CorruptMiddle { .. } | Verdict::CorruptTail => {
+                self.damaged(candidate.number, end.end_offset, cause);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Files prepared behind the end of the log must be all zero before they are written: what a torn first batch
+    /// left in them is cut.
+    async fn clear_successors(
+        &mut self,
+        end: LogEnd,
+        later: &[Candidate],
+    ) -> Result<(), OpenError> {
+        let mut left = later;
+        while let Some((candidate, later)) = left.split_first() {
+            left = later;
+            let start = LogEnd { end_offset: 0, ..end };
+            match self.verdict(candidate, start, later).await? {
+                Verdict::CleanEnd => {}
+                Verdict::Torn => self.cut(candidate, 0).await?,
+                Verdict::CorruptMiddle { .. } | Verdict::CorruptTail => {
+                    self.damaged(candidate.number, 0, "the segment header is damaged");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A live segment with what its checkpoint taught, and where to read on.
@@ -485,12 +523,10 @@ impl Walk<'_> {
         later: &[Candidate],
     ) -> Result<Verdict, OpenError> {
         let aftermath = inspect(candidate.file.clone(), expected).await?;
-        let limit = self.settings.manifest.max_transaction_bytes;
-        let max_body = u32::try_from(limit.saturating_add(BODY_SLACK)).unwrap_or(u32::MAX);
         let scene = Scene {
             aftermath,
             durable_index: self.durable_index,
-            max_frame_len: frame_len(max_body),
+            max_frame_len: max_frame_len(&self.settings.manifest),
             later: later_of(later).await?,
         };
         let verdict = judge(&scene);
@@ -643,6 +679,12 @@ impl Walk<'_> {
 
 /// Room for the transaction header and rounding above the sum rule of the transaction limit.
 const BODY_SLACK: u64 = 4096;
+
+/// Length of the largest frame that a database may hold.
+pub(crate) fn max_frame_len(manifest: &Manifest) -> u64 {
+    let limit = manifest.max_transaction_bytes.saturating_add(BODY_SLACK);
+    frame_len(u32::try_from(limit).unwrap_or(u32::MAX))
+}
 
 async fn later_of(later: &[Candidate]) -> Result<Later, DiskError> {
     for candidate in later {

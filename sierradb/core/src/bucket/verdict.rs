@@ -15,6 +15,8 @@
 //! *Corrupt* is a *middle* if frames behind it are valid and lead to the last valid frame of the log, so that the
 //! damage has two ends; otherwise it is a *tail*, and nobody knows what it held. A later segment whose header
 //! continues the log makes any position a clean end: rolling is a pure function of the log, so no frame is missing.
+//! If the next file has content but no valid header, zeros are a clean end too, and the caller must ask about that
+//! file (offset 0) before it goes on: a torn first batch is cut there, damage is found there.
 
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_FRAMES};
 use crate::segment::aftermath::{Aftermath, Nature, Slices};
@@ -89,8 +91,11 @@ pub(crate) fn judge(scene: &Scene) -> Verdict {
     {
         return Verdict::CleanEnd;
     }
+    // What the next file holds explains why something is missing here; it has its own judgement.
+    let goes_on_unreadably = found.is_in_frames() && scene.later == Later::Unreadable;
     let was_durable = was_durable(scene);
     match found.nature {
+        Nature::Zeros if goes_on_unreadably => Verdict::CleanEnd,
         Nature::Zeros if !was_durable => Verdict::CleanEnd,
         Nature::Header(Slices::SomeZero)
         | Nature::Body(Slices::SomeZero)
@@ -118,13 +123,7 @@ fn was_durable(scene: &Scene) -> bool {
         .saturating_add(scene.max_frame_len);
     let is_beyond_batch = found.nonzero_end > batch_end
         || found.last_index >= missing.saturating_add(MAX_BATCH_FRAMES);
-    let is_in_later_file = match (&scene.later, found.nature) {
-        (Later::Nothing, _) => false,
-        (Later::Segment(_), _) => true,
-        // The first batch of the next segment was torn; that file has its own judgement.
-        (Later::Unreadable, Nature::Zeros) => false,
-        (Later::Unreadable, _) => true,
-    };
+    let is_in_later_file = scene.later != Later::Nothing;
     scene.durable_index.max(found.commit_hint) >= missing || is_beyond_batch || is_in_later_file
 }
 

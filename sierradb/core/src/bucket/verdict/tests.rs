@@ -103,9 +103,14 @@ fn a_later_segment_is_evidence_unless_it_continues_here() {
 fn an_unreadable_later_segment_spares_only_a_clean_end() {
     let later = Later::Unreadable;
     assert_eq!(judge(&Scene { later, ..scene(Nature::Zeros) }), Verdict::CleanEnd);
+    assert_eq!(judge(&Scene { later, ..durable(Nature::Zeros) }), Verdict::CleanEnd);
     for nature in TORN {
         assert_eq!(judge(&Scene { later, ..scene(nature) }), Verdict::CorruptTail);
     }
+    // An empty file in front of one with content is no end: first batches come one at a time.
+    let mut empty = Scene { later, ..scene(Nature::Zeros) };
+    empty.aftermath.expected.end_offset = 0;
+    assert_eq!(judge(&empty), Verdict::CorruptTail);
 }
 
 #[test]
