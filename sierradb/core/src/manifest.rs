@@ -262,7 +262,7 @@ mod tests {
         let expected = "format = 1.0\nrequires =\ndatabase_uuid = 00000000-0000-0000-0000-000000000001\n\
             incarnation = 00000000-0000-0000-0000-000000000002\ncreated_ms = 1729247400000\npartition_count = 32\n\
             bucket_count = 4\nsegment_size_bytes = 268435456\nhash_seed = 7\nmax_transaction_bytes = 16777216\n\
-            writer_version = 0.4.0\ncrc32c = b6bb9d45\n";
+            writer_version = 0.4.0\ncrc32c = 9e1f8a8f\n";
         assert_eq!(std::str::from_utf8(&sample().encode()).unwrap(), expected);
     }
 
