@@ -15,7 +15,9 @@ use crate::error::ReadError;
 use crate::event::{Direction, EventBatch, EventRecord, ReadRange};
 use crate::index::lookup::{Damage, Place, SealedSegment, Shelf, overlap};
 use crate::limits::SCAN_CHUNK_EVENTS;
-use crate::segment::event_codec::{EventError, EventView, decode_transaction};
+use crate::segment::event_codec::{
+    EventError, EventView, decode_event, decode_transaction, event_keys,
+};
 use crate::segment::extension;
 use crate::segment::frame::Frame;
 
@@ -285,10 +287,14 @@ async fn decode(shelf: &Shelf, place: &Place) -> Result<Decoded, ReadError> {
         extension::check_readable(&event.extensions)
             .map_err(|error| shelf.frame_error(&place.file, place.offset, &error))?;
     }
+    let first = events.first();
+    let transaction_id = first.map_or(Uuid::nil(), |first| {
+        transaction_id(frame.header.partition, first.event_id, &first.extensions)
+    });
     Ok(Decoded {
         segment: place.file.number,
         partition_key: view.partition_key,
-        transaction_id: transaction_id(frame.header.partition, &events),
+        transaction_id,
         frame,
         events,
     })
@@ -316,49 +322,61 @@ impl Decoded {
     }
 
     fn record(&self, view: &EventView) -> EventRecord {
-        EventRecord {
-            event_id: view.event_id,
-            partition_key: self.partition_key,
-            partition_id: PartitionId::new(self.frame.header.partition),
-            transaction_id: self.transaction_id,
-            partition_sequence: self.frame.header.first_sequence + u64::from(view.position),
-            stream_version: view.stream_version,
-            timestamp_ns: view.timestamp_ns,
-            stream_id: view.stream_id.clone(),
-            event_name: view.name.clone(),
-            metadata: view.metadata.clone(),
-            payload: view.payload.clone(),
-            extensions: view.extensions.clone(),
-        }
+        record(&self.frame, (self.partition_key, self.transaction_id), view)
     }
 }
 
-/// The record of `event_id` in a frame that holds it.
+fn record(
+    frame: &Frame,
+    (partition_key, transaction_id): (Uuid, Uuid),
+    view: &EventView,
+) -> EventRecord {
+    EventRecord {
+        event_id: view.event_id,
+        partition_key,
+        partition_id: PartitionId::new(frame.header.partition),
+        transaction_id,
+        partition_sequence: frame.header.first_sequence + u64::from(view.position),
+        stream_version: view.stream_version,
+        timestamp_ns: view.timestamp_ns,
+        stream_id: view.stream_id.clone(),
+        event_name: view.name.clone(),
+        metadata: view.metadata.clone(),
+        payload: view.payload.clone(),
+        extensions: view.extensions.clone(),
+    }
+}
+
+/// The record of `event_id` in a frame that holds it. Only that event and the first one are looked into.
 pub(crate) fn record_of(frame: &Frame, event_id: Uuid) -> Result<Option<EventRecord>, EventError> {
-    let view = decode_transaction(frame)?;
-    let events = view.events().collect::<Result<Vec<_>, _>>()?;
-    let decoded = Decoded {
-        segment: 0,
-        partition_key: view.partition_key,
-        transaction_id: transaction_id(frame.header.partition, &events),
-        frame: frame.clone(),
-        events,
-    };
-    let found = decoded.events.iter().find(|event| event.event_id == event_id);
-    Ok(found.map(|event| decoded.record(event)))
+    let (partition_key, events) = event_keys(frame)?;
+    let mut first = None;
+    for event in events {
+        let event = event?;
+        let first = *first.get_or_insert(event);
+        if event.event_id != event_id {
+            continue;
+        }
+        let view = decode_event(frame, event.position)?;
+        let refused = |source| EventError::Extensions { position: event.position, source };
+        extension::check_readable(&view.extensions).map_err(refused)?;
+        let transaction_id =
+            transaction_id(frame.header.partition, first.event_id, first.extensions);
+        return Ok(Some(record(frame, (partition_key, transaction_id), &view)));
+    }
+    Ok(None)
 }
 
 /// The id that a transaction was given, or a hash of its partition and first event id in the shape of a version 8
 /// UUID: equal for all its events, and for no others, since an event id is used once per partition.
-fn transaction_id(partition: u16, events: &[EventView]) -> Uuid {
-    let Some(first) = events.first() else { return Uuid::nil() };
-    if let Ok(Some(given)) = extension::transaction_id(&first.extensions) {
+fn transaction_id(partition: u16, first_event_id: Uuid, first_extensions: &[u8]) -> Uuid {
+    if let Ok(Some(given)) = extension::transaction_id(first_extensions) {
         return given;
     }
     let mut key = [0u8; 18];
     let (number, id) = key.split_at_mut(2);
     number.copy_from_slice(&partition.to_le_bytes());
-    id.copy_from_slice(first.event_id.as_bytes());
+    id.copy_from_slice(first_event_id.as_bytes());
     uuid::Builder::from_custom_bytes(xxh3_128(&key).to_be_bytes()).into_uuid()
 }
 

@@ -21,6 +21,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use uuid::Uuid;
 
+use super::extension::ExtensionError;
 use super::frame::{Frame, FrameHeader, FrameKind};
 use crate::limits::{
     MAX_EVENT_NAME_LEN, MAX_EVENTS_PER_TRANSACTION, MAX_EXTENSIONS_LEN, MAX_STREAM_ID_LEN,
@@ -363,6 +364,13 @@ pub(crate) enum EventError {
     /// Bytes behind the last event.
     #[error("{trailing} bytes behind the last event")]
     Trailing { trailing: usize },
+    /// It cannot be shown.
+    #[error("extensions of event {position}")]
+    Extensions {
+        position: u16,
+        #[source]
+        source: ExtensionError,
+    },
     /// The frame has fewer events.
     #[error("event {position} of a frame with {event_count}")]
     Missing { position: u16, event_count: u16 },

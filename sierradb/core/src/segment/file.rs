@@ -14,8 +14,8 @@
 //! term 1, which is not stored: the first frame has index 2.
 //!
 //! A segment is *active* (frames are appended), *rolled* (full, its successor is written) or *sealed* (committed,
-//! cut to its length, with an index file). [`ActiveSegment::roll`] and [`RolledSegment::seal`] lead from one to
-//! the next. When to roll is a pure function of the log, so that all replicas agree on file borders.
+//! cut to its length, with an index file). When to roll is a pure function of the log, see [`ActiveSegment::fits`],
+//! so that all replicas agree on file borders.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -337,16 +337,6 @@ pub(crate) struct RolledSegment {
 }
 
 impl RolledSegment {
-    /// Its header.
-    pub(crate) fn header(&self) -> &SegmentHeader {
-        &self.header
-    }
-
-    /// Where its frames end.
-    pub(crate) fn end(&self) -> LogEnd {
-        self.end
-    }
-
     /// Header of the segment after it.
     pub(crate) fn next_header(&self) -> SegmentHeader {
         SegmentHeader {
@@ -356,48 +346,6 @@ impl RolledSegment {
             chain: self.end.chain,
             ..self.header
         }
-    }
-
-    /// Makes it final once all its entries are committed up to `commit_index` and its file is cut and synced.
-    ///
-    /// # Panics
-    /// If an entry of it is not committed yet.
-    pub(crate) fn seal(self, commit_index: u64) -> SealedSegment {
-        let next_index = self.end.next_index;
-        assert!(
-            next_index <= commit_index + 1,
-            "sealed up to {next_index} at commit {commit_index}"
-        );
-        SealedSegment { header: self.header, end: self.end }
-    }
-
-    /// Makes it active again after its successor was unlinked, in a log that is cut back behind its end.
-    pub(crate) fn reopen(self) -> ActiveSegment {
-        ActiveSegment { header: self.header, end: self.end }
-    }
-}
-
-/// A segment that never changes again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SealedSegment {
-    header: SegmentHeader,
-    end: LogEnd,
-}
-
-impl SealedSegment {
-    /// A segment that its index file says is sealed.
-    pub(crate) fn from_parts(header: SegmentHeader, end: LogEnd) -> Self {
-        Self { header, end }
-    }
-
-    /// Its header.
-    pub(crate) fn header(&self) -> &SegmentHeader {
-        &self.header
-    }
-
-    /// Where its frames and its file end.
-    pub(crate) fn end(&self) -> LogEnd {
-        self.end
     }
 }
 

@@ -148,6 +148,7 @@ impl LogEntry {
     ///
     /// # Panics
     /// If `kind` is a transaction or the body has 4 GiB or more.
+    #[cfg_attr(not(test), expect(dead_code, reason = "entries travel once there are replicas"))]
     pub(crate) fn without_events(kind: FrameKind, commit_hint: u64, body: Bytes) -> Self {
         let entry = Self::bare(kind, commit_hint, body);
         entry.assert_invariants();
@@ -202,6 +203,7 @@ impl LogEntry {
     }
 
     /// For the way to other nodes.
+    #[cfg_attr(not(test), expect(dead_code, reason = "entries travel once there are replicas"))]
     pub(crate) fn to_bytes(&self) -> Bytes {
         let mut fields = BytesMut::with_capacity(ENTRY_FIELDS_LEN + self.body.len());
         fields.put_u32_le(0);
@@ -469,6 +471,7 @@ impl Frame {
     }
 
     /// The log entry in it, as its leader made it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "entries travel once there are replicas"))]
     pub(crate) fn entry(&self) -> LogEntry {
         LogEntry {
             kind: self.header.kind,
