@@ -18,6 +18,7 @@ mod segment;
 mod stats;
 mod store;
 mod transaction;
+mod verify;
 
 pub use bucket::waiters::PendingAppend;
 pub use database::Database;
@@ -32,3 +33,9 @@ pub use sierradb_protocol::{
 };
 pub use stats::{BucketStats, CacheStats, Stats};
 pub use transaction::{EventDraft, IdOrigin, NewEvent, Transaction};
+pub use verify::dump::{DumpItem, OnItem, dump_segment};
+pub use verify::report::{
+    BucketReport, Finding, LogEnding, PartitionReport, Problem, Soundness, VerifyDepth,
+    VerifyError, VerifyOptions, VerifyProgress, VerifyReport,
+};
+pub use verify::run::{OnProgress, verify};

@@ -161,3 +161,9 @@ pub const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// First read of a frame in the part of a file that is not cached yet; most frames end within it.
 pub const UNSTABLE_READ_BYTES: usize = 2 << 10;
+
+/// Event ids and streams that an offline check keeps in memory at once; more take further passes over the log.
+pub const VERIFY_ENTRIES_PER_PASS: usize = 16 << 20;
+
+/// Findings an offline check lists; further ones are only counted.
+pub const MAX_FINDINGS: usize = 1000;

@@ -28,7 +28,8 @@ use crate::read::{event, scan};
 use crate::stats::{BucketStats, CacheStats, Stats};
 use crate::transaction::Transaction;
 
-const LOCK_NAME: &str = "LOCK";
+/// File name of the lock inside the data directory.
+pub(crate) const LOCK_NAME: &str = "LOCK";
 const BUCKETS_NAME: &str = "buckets";
 
 /// One open directory.

@@ -54,7 +54,18 @@ pub(crate) enum SealError {
 /// # Errors
 /// [`SealError`]; the segment is not touched.
 pub(crate) async fn build(io: &Io, request: Request<'_>) -> Result<(), SealError> {
-    let Request { dir, file, header, hash_seed, used_len } = request;
+    let pages = pages(&request).await?;
+    build::write(io, request.dir, request.header.number, pages).await?;
+    Ok(())
+}
+
+/// What the index file of a segment must hold, from its data, every frame verified.
+///
+/// # Errors
+/// [`SealError`].
+pub(crate) async fn pages(request: &Request<'_>) -> Result<Vec<bytes::Bytes>, SealError> {
+    let Request { file, header, hash_seed, used_len, .. } = request;
+    let (header, hash_seed, used_len) = (*header, *hash_seed, *used_len);
     let mut builder = IndexBuilder::new(BuildOptions {
         hash_seed,
         segment_number: header.number,
@@ -103,14 +114,12 @@ pub(crate) async fn build(io: &Io, request: Request<'_>) -> Result<(), SealError
         return Err(SealError::Length { expected, found: end.end_offset });
     }
     let segment_digest = digest(file.as_ref(), end.end_offset).await?;
-    let pages = builder.finish(SegmentEnd {
+    Ok(builder.finish(SegmentEnd {
         used_len: end.end_offset,
         last_index: end.next_index - 1,
         end_chain: end.chain,
         segment_digest,
-    })?;
-    build::write(io, dir, header.number, pages).await?;
-    Ok(())
+    })?)
 }
 
 /// xxh3-128 of the first `len` bytes.

@@ -14,7 +14,6 @@ impl SealedIndex {
     ///
     /// # Errors
     /// The first page that is bad or contradicts another.
-    #[cfg_attr(not(test), expect(dead_code, reason = "`verify` checks whole directories"))]
     pub(crate) async fn check(&self) -> Result<(), IndexError> {
         self.check_pages().await?;
         self.check_events().await?;

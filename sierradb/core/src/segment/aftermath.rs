@@ -65,6 +65,16 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Where the log stands before its first frame.
+    pub(crate) fn start(&self) -> LogEnd {
+        LogEnd {
+            next_index: self.first.index,
+            last_term: self.first.term,
+            chain: self.first.prev_crc,
+            end_offset: self.offset,
+        }
+    }
+
     fn of(frame: &Frame) -> Self {
         Self { offset: frame.offset, first: frame.header, end: end_of(frame) }
     }
