@@ -1,5 +1,6 @@
 //! The SierraDB server: Redis protocol on a durable event log.
 
+mod budget;
 mod clients;
 pub mod config;
 mod conn;

@@ -13,7 +13,7 @@ use sierradb_io::{Io, Shutdown};
 use sierradb_server::config::{self, Config, ConfigError, ConfigFile, Machine, Sources};
 use sierradb_server::flags::Flags;
 use sierradb_server::stop::Signals;
-use sierradb_server::{limits, logging, run};
+use sierradb_server::{logging, run};
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -31,7 +31,6 @@ fn main() -> ExitCode {
 fn serve(config: Config) -> Result<(), String> {
     end_process_on_panic();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(limits::RUNTIME_WORKERS)
         .thread_name("worker")
         .enable_all()
         .build()

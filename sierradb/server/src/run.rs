@@ -11,6 +11,7 @@ use sierradb_net::Acceptor;
 use sierradb_protocol::command::table;
 use tokio::sync::oneshot;
 
+use crate::budget::Budget;
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::conn;
@@ -86,6 +87,7 @@ impl Server {
             run_id: run_id(&io),
             counts: acceptor.counts(),
             addr,
+            budget: Budget::default(),
             clients: Clients::default(),
             stopping: Shutdown::new(),
             io,

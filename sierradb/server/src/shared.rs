@@ -7,6 +7,7 @@ use sierradb::Database;
 use sierradb_io::{Io, Shutdown};
 use sierradb_net::ClientCounts;
 
+use crate::budget::Budget;
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     /// How many connections there are and were.
     pub(crate) counts: Arc<ClientCounts>,
     pub(crate) metrics: Metrics,
+    /// Bytes of appends in work.
+    pub(crate) budget: Budget,
     /// Who this data directory is.
     pub(crate) peer_id: String,
     /// Random for each start: 40 hex digits.

@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 
 use sierradb_io::{Fut, site};
 use sierradb_net::{Access, Connection, Reading, Turn};
+use tokio::sync::futures::OwnedNotified;
 
 use crate::clients::Client;
 use crate::limits::{DRAIN_TIMEOUT, LINGER_TIMEOUT, ROUNDS_PER_WAKE};
@@ -31,6 +32,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, client: Arc<Client>, connection: 
         deadline: None,
         received: 0,
         sent: 0,
+        append_bytes: 0,
+        freed: None,
         shared,
         client,
     };
@@ -41,6 +44,12 @@ pub(crate) async fn serve(shared: Arc<Shared>, client: Arc<Client>, connection: 
         task.linger().await;
     }
     task.count_bytes();
+}
+
+impl Drop for ConnectionTask {
+    fn drop(&mut self) {
+        self.settle(0);
+    }
 }
 
 /// How a connection came to its end.
@@ -67,6 +76,10 @@ struct ConnectionTask {
     /// Bytes counted so far.
     received: u64,
     sent: u64,
+    /// Bytes of appends counted in the node's budget.
+    append_bytes: usize,
+    /// While that is exhausted: ready when some of it is freed.
+    freed: Option<Pin<Box<OwnedNotified>>>,
 }
 
 type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -78,8 +91,11 @@ impl ConnectionTask {
         }
         for _ in 0..ROUNDS_PER_WAKE {
             while self.work(context) {}
+            self.settle(self.session.append_bytes());
             let was_held_back = self.connection.outgoing().is_over_budget();
-            let reading = if self.wants_requests() { Reading::On } else { Reading::Off };
+            let is_stalled = self.poll_budget(context).is_pending();
+            let is_reading = !self.is_at_end && !is_stalled && self.wants_requests();
+            let reading = if is_reading { Reading::On } else { Reading::Off };
             let turn = pin!(self.connection.turn(reading)).poll(context);
             self.count_bytes();
             match turn {
@@ -109,7 +125,7 @@ impl ConnectionTask {
 
     fn take_requests(&mut self) -> bool {
         let mut now = None;
-        while self.session.takes_requests() && !self.connection.outgoing().is_over_budget() {
+        while self.wants_requests() && !self.connection.outgoing().is_over_budget() {
             let next = self.connection.decoder().next();
             if let Ok(None) = next {
                 break;
@@ -129,7 +145,27 @@ impl ConnectionTask {
     }
 
     fn wants_requests(&self) -> bool {
-        !self.is_at_end && self.session.takes_requests()
+        self.session.takes_requests() && !self.shared.budget.is_exhausted()
+    }
+
+    /// Ready while requests may be read; if not, `context` is woken when they may again.
+    fn poll_budget(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.shared.budget.is_exhausted() {
+            self.freed = None;
+            return Poll::Ready(());
+        }
+        let budget = &self.shared.budget;
+        let freed = self.freed.get_or_insert_with(|| Box::pin(budget.freed()));
+        if freed.as_mut().poll(context).is_ready() || !budget.is_exhausted() {
+            self.freed = None;
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    fn settle(&mut self, append_bytes: usize) {
+        self.shared.budget.settle(self.append_bytes, append_bytes);
+        self.append_bytes = append_bytes;
     }
 
     /// Whether the connection was killed or has waited long enough; notices that the server stops.
@@ -172,8 +208,7 @@ impl ConnectionTask {
         {
             return Poll::Ready(Ended::Gone);
         }
-        let is_last =
-            self.session.is_closing() || (self.is_at_end && self.session.takes_requests());
+        let is_last = self.session.is_closing() || (self.is_at_end && self.wants_requests());
         if !is_last || !self.session.is_idle() || !self.session.subscriptions_ended(context) {
             return Poll::Pending;
         }

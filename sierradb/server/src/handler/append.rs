@@ -20,7 +20,7 @@ pub(crate) fn one(
     partition: PartitionId,
     command: EAppend,
 ) -> Work {
-    match transaction(caller, key, vec![command.event]) {
+    match transaction(caller, key, std::iter::once(command.event)) {
         Ok(transaction) => queue(caller, partition, transaction, None),
         Err(refusal) => Work::Done(refusal.into()),
     }
@@ -29,7 +29,7 @@ pub(crate) fn one(
 /// Queues an EMAPPEND to its partition.
 pub(crate) fn many(caller: &mut Caller<'_>, partition: PartitionId, command: EMAppend) -> Work {
     let streams = command.events.iter().map(|event| event.stream_id.clone()).collect();
-    match transaction(caller, command.partition_key, command.events) {
+    match transaction(caller, command.partition_key, command.events.into_iter()) {
         Ok(transaction) => queue(caller, partition, transaction, Some(streams)),
         Err(refusal) => Work::Done(refusal.into()),
     }
@@ -41,26 +41,28 @@ fn queue(
     transaction: Transaction,
     streams: Option<Vec<StreamId>>,
 ) -> Work {
+    let size_bytes = usize::try_from(transaction.size_bytes()).unwrap_or(usize::MAX);
     let pending = caller.shared.database.begin_append(transaction);
-    Work::Append { pending, partition, streams }
+    Work::Append { pending, partition, size_bytes, streams }
 }
 
 fn transaction(
     caller: &mut Caller<'_>,
     key: Uuid,
-    events: Vec<AppendEvent>,
+    events: impl Iterator<Item = AppendEvent>,
 ) -> Result<Transaction, Refusal> {
-    if caller.shared.config.strict_versioning {
-        events.iter().try_for_each(refuse_lenient)?;
-    }
     let hash = id::uuid_to_partition_hash(key);
     let now_ms = caller.shared.io.clock().wall().0;
-    let drafts = events.into_iter().map(|event| {
+    let is_strict = caller.shared.config.strict_versioning;
+    let drafts = events.map(|event| {
+        if is_strict {
+            refuse_lenient(event.expected_version)?;
+        }
         let (event_id, id_origin) = match event.event_id {
             Some(given) => (given, IdOrigin::Given),
             None => (caller.ids.event_id(now_ms, hash), IdOrigin::Assigned),
         };
-        EventDraft {
+        Ok(EventDraft {
             event_id,
             id_origin,
             stream_id: event.stream_id,
@@ -70,15 +72,15 @@ fn transaction(
             payload: event.payload,
             metadata: event.metadata,
             extensions: Bytes::new(),
-        }
+        })
     });
-    let drafts = drafts.collect();
+    let drafts = drafts.collect::<Result<_, Refusal>>()?;
     Transaction::from_drafts(key, key, drafts).map_err(errors::of_transaction)
 }
 
-fn refuse_lenient(event: &AppendEvent) -> Result<(), Refusal> {
-    match event.expected_version {
-        expected @ (ExpectedVersion::Any | ExpectedVersion::Exists) => {
+fn refuse_lenient(expected: ExpectedVersion) -> Result<(), Refusal> {
+    match expected {
+        ExpectedVersion::Any | ExpectedVersion::Exists => {
             Err(Refusal::StrictVersioning { expected })
         }
         ExpectedVersion::Empty | ExpectedVersion::Exact(_) => Ok(()),

@@ -26,7 +26,7 @@ use sierradb_net::Dialect;
 use sierradb_protocol::{PartitionId, StreamId};
 
 use crate::errors;
-use crate::limits::{MAX_ACTIVE_READS, MAX_REPLY_BACKLOG_BYTES, MAX_REQUESTS_IN_FLIGHT};
+use crate::limits::{MAX_ACTIVE_READS, MAX_HELD_REPLY_BYTES, MAX_REQUESTS_IN_FLIGHT};
 use crate::session::Reply;
 
 /// What a request reads or writes.
@@ -54,6 +54,8 @@ pub(crate) enum Work {
         pending: PendingAppend,
         /// Where it goes.
         partition: PartitionId,
+        /// Its size by the rule of the transaction limit.
+        size_bytes: usize,
         /// For EMAPPEND: the stream ids as written.
         streams: Option<Vec<StreamId>>,
     },
@@ -98,6 +100,8 @@ pub(crate) struct Order {
     /// Numbers of slots with a read in work.
     reads: Vec<u64>,
     appends: usize,
+    /// Bytes of those appends.
+    append_bytes: usize,
     /// Event data in finished reads that wait for their turn.
     held_bytes: usize,
 }
@@ -108,10 +112,14 @@ impl Order {
         self.slots.is_empty()
     }
 
+    /// Bytes of the appends in work.
+    pub(crate) fn append_bytes(&self) -> usize {
+        self.append_bytes
+    }
+
     /// Whether a request that touches `touches` may start now.
     pub(crate) fn admits(&self, touches: Touches) -> bool {
-        if self.slots.len() >= MAX_REQUESTS_IN_FLIGHT || self.held_bytes >= MAX_REPLY_BACKLOG_BYTES
-        {
+        if self.slots.len() >= MAX_REQUESTS_IN_FLIGHT || self.held_bytes >= MAX_HELD_REPLY_BYTES {
             return false;
         }
         match touches {
@@ -137,7 +145,10 @@ impl Order {
         let number = self.first + u64::try_from(self.slots.len()).unwrap_or(u64::MAX);
         match &work {
             Work::Done(reply) => self.held_bytes += reply.held_bytes(),
-            Work::Append { .. } => self.appends += 1,
+            Work::Append { size_bytes, .. } => {
+                self.appends += 1;
+                self.append_bytes += size_bytes;
+            }
             Work::Read { .. } | Work::Subscribe { .. } => self.reads.push(number),
         }
         self.slots.push_back(Slot { ticket, work });
@@ -152,9 +163,10 @@ impl Order {
     ) {
         self.poll_reads(context);
         while let Some(slot) = self.slots.front_mut() {
-            if let Work::Append { pending, streams, .. } = &mut slot.work {
+            if let Work::Append { pending, streams, size_bytes, .. } = &mut slot.work {
                 let Poll::Ready(answer) = Pin::new(pending).poll(context) else { return };
                 self.appends -= 1;
+                self.append_bytes -= *size_bytes;
                 slot.work = Work::Done(match (answer, streams.take()) {
                     (Ok(result), Some(streams)) => Reply::AppendedMany(result, streams),
                     (Ok(result), None) => Reply::Appended(result),

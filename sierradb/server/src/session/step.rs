@@ -90,6 +90,11 @@ impl Session {
         self.waiting.is_none() && self.order.is_empty()
     }
 
+    /// Bytes of the appends in work.
+    pub(crate) fn append_bytes(&self) -> usize {
+        self.order.append_bytes()
+    }
+
     /// Whether full-size requests are allowed.
     pub(crate) fn is_authenticated(&self) -> bool {
         self.state.is_authenticated
