@@ -113,6 +113,10 @@ fn count(len: usize) -> u64 {
 }
 
 impl Sink for Encoder<'_> {
+    fn expect(&mut self, bytes: usize) {
+        self.out.reserve(bytes);
+    }
+
     fn map(&mut self, entries: usize) {
         if self.is_resp3() {
             self.number_line(b'%', count(entries));

@@ -14,6 +14,11 @@ use crate::error_code::ErrorCode;
 
 /// Takes one reply, or several in a row, in pre-order.
 pub trait Sink {
+    /// About so many bytes follow: a hint that spares a growing buffer its copies.
+    fn expect(&mut self, bytes: usize) {
+        let _: usize = bytes;
+    }
+
     /// A map of `entries` key/value pairs follows (RESP2: a flat array of twice as many).
     fn map(&mut self, entries: usize);
 

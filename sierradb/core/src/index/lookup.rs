@@ -426,7 +426,10 @@ impl Segments {
             file: segment.file.clone(),
             offset: at.offset,
             position: at.position,
-            recent: self.recent.get(segment.file.number, at.offset),
+            // Only the last, still growing block cannot be cached; for all others the cache is the shorter way.
+            recent: (!segment.file.data.is_cacheable(at.offset))
+                .then(|| self.recent.get(segment.file.number, at.offset))
+                .flatten(),
         }
     }
 }

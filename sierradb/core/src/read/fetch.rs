@@ -38,6 +38,12 @@ impl CachedFile {
         self.stable_end.load(Ordering::Acquire)
     }
 
+    /// Whether the byte at `offset` lies in a block that is final, and so may be cached.
+    pub(crate) fn is_cacheable(&self, offset: u64) -> bool {
+        let len = u64::try_from(self.cache.block_len()).unwrap_or(u64::MAX).max(1);
+        self.is_stable(offset / len)
+    }
+
     /// More bytes are final. Never lowers the end.
     pub(crate) fn raise_stable_end(&self, end: u64) {
         self.stable_end.fetch_max(end, Ordering::AcqRel);

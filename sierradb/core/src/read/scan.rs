@@ -159,11 +159,11 @@ async fn read_chunk(
         if out.is_full {
             break;
         }
-        let decoded = match frame.take() {
+        let mut decoded = match frame.take() {
             Some(decoded) if decoded.is_at(place) => decoded,
-            _ => decode(shelf, place).await?,
+            _ => decode(shelf, source, place).await?,
         };
-        match decoded.event(source, place.position) {
+        match decoded.take(place.position) {
             Some(record) => out.push(record),
             None => return Err(misplaced(shelf, source, place)),
         }
@@ -269,35 +269,43 @@ fn misplaced(shelf: &Shelf, source: Source<'_>, place: &Place) -> ReadError {
     }
 }
 
-/// A frame whose events are decoded, once for all that are wanted of it.
+/// A frame whose events of one source are decoded, once for all that are wanted of it.
 struct Decoded {
     segment: u64,
     frame: Frame,
     partition_key: Uuid,
     transaction_id: Uuid,
-    events: Vec<EventView>,
+    /// Version or sequence of the first of `events`; the others follow without a gap.
+    first_position: u64,
+    /// Each is taken once.
+    events: Vec<Option<EventView>>,
 }
 
-async fn decode(shelf: &Shelf, place: &Place) -> Result<Decoded, ReadError> {
+async fn decode(shelf: &Shelf, source: Source<'_>, place: &Place) -> Result<Decoded, ReadError> {
     let frame = shelf.frame(place).await?;
     let failed = |error: EventError| shelf.frame_error(&place.file, place.offset, &error);
     let view = decode_transaction(&frame).map_err(failed)?;
-    let events = view.events().collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    for event in events.iter().filter(|event| !event.extensions.is_empty()) {
-        extension::check_readable(&event.extensions)
-            .map_err(|error| shelf.frame_error(&place.file, place.offset, &error))?;
-    }
-    let first = events.first();
-    let transaction_id = first.map_or(Uuid::nil(), |first| {
-        transaction_id(frame.header.partition, first.event_id, &first.extensions)
-    });
-    Ok(Decoded {
+    let mut decoded = Decoded {
         segment: place.file.number,
         partition_key: view.partition_key,
-        transaction_id,
-        frame,
-        events,
-    })
+        transaction_id: Uuid::nil(),
+        first_position: frame.header.first_sequence,
+        events: Vec::with_capacity(usize::from(frame.header.event_count)),
+        frame: frame.clone(),
+    };
+    for event in view.events() {
+        let event = event.map_err(failed)?;
+        if event.position == 0 {
+            decoded.transaction_id =
+                transaction_id(frame.header.partition, event.event_id, &event.extensions);
+        }
+        if !event.extensions.is_empty() {
+            extension::check_readable(&event.extensions)
+                .map_err(|error| shelf.frame_error(&place.file, place.offset, &error))?;
+        }
+        decoded.keep(source, event);
+    }
+    Ok(decoded)
 }
 
 impl Decoded {
@@ -305,31 +313,32 @@ impl Decoded {
         self.segment == place.file.number && self.frame.offset == place.offset
     }
 
-    fn event(&self, source: Source<'_>, position: u64) -> Option<EventRecord> {
-        let first = self.frame.header.first_sequence;
-        let view = match source {
-            Source::Partition { partition } => {
-                let nth = usize::try_from(position.checked_sub(first)?).ok()?;
-                self.events.get(nth).filter(|_| self.frame.header.partition == partition)
+    fn keep(&mut self, source: Source<'_>, event: EventView) {
+        match source {
+            Source::Partition { partition } if partition == self.frame.header.partition => {}
+            Source::Stream { partition, id }
+                if partition == self.frame.header.partition && event.stream_id == id.as_bytes() =>
+            {
+                if self.events.is_empty() {
+                    self.first_position = event.stream_version;
+                }
             }
-            Source::Stream { partition, id } => self.events.iter().find(|event| {
-                event.stream_version == position
-                    && event.stream_id == id.as_bytes()
-                    && self.frame.header.partition == partition
-            }),
-        }?;
-        Some(self.record(view))
+            Source::Partition { .. } | Source::Stream { .. } => return,
+        }
+        self.events.push(Some(event));
     }
 
-    fn record(&self, view: &EventView) -> EventRecord {
-        record(&self.frame, (self.partition_key, self.transaction_id), view)
+    fn take(&mut self, position: u64) -> Option<EventRecord> {
+        let nth = usize::try_from(position.checked_sub(self.first_position)?).ok()?;
+        let view = self.events.get_mut(nth)?.take()?;
+        Some(record(&self.frame, (self.partition_key, self.transaction_id), view))
     }
 }
 
 fn record(
     frame: &Frame,
     (partition_key, transaction_id): (Uuid, Uuid),
-    view: &EventView,
+    view: EventView,
 ) -> EventRecord {
     EventRecord {
         event_id: view.event_id,
@@ -339,11 +348,11 @@ fn record(
         partition_sequence: frame.header.first_sequence + u64::from(view.position),
         stream_version: view.stream_version,
         timestamp_ns: view.timestamp_ns,
-        stream_id: view.stream_id.clone(),
-        event_name: view.name.clone(),
-        metadata: view.metadata.clone(),
-        payload: view.payload.clone(),
-        extensions: view.extensions.clone(),
+        stream_id: view.stream_id,
+        event_name: view.name,
+        metadata: view.metadata,
+        payload: view.payload,
+        extensions: view.extensions,
     }
 }
 
@@ -362,7 +371,7 @@ pub(crate) fn record_of(frame: &Frame, event_id: Uuid) -> Result<Option<EventRec
         extension::check_readable(&view.extensions).map_err(refused)?;
         let transaction_id =
             transaction_id(frame.header.partition, first.event_id, first.extensions);
-        return Ok(Some(record(frame, (partition_key, transaction_id), &view)));
+        return Ok(Some(record(frame, (partition_key, transaction_id), view)));
     }
     Ok(None)
 }

@@ -63,7 +63,16 @@ pub struct Event {
     pub payload: Bytes,
 }
 
+/// Bytes of an event map beside the four fields of any length, in either protocol version; a little more than most.
+const MAP_OVERHEAD: usize = 432;
+
 impl EventFields<'_> {
+    /// About as many bytes as the event takes in a reply.
+    pub fn encoded_len(&self) -> usize {
+        let fields = [self.stream_id, self.event_name, self.metadata, self.payload];
+        fields.iter().fold(MAP_OVERHEAD, |sum, field| sum.saturating_add(field.len()))
+    }
+
     /// Writes the event map. Nothing is allocated here.
     pub fn write_to<S: Sink + ?Sized>(&self, sink: &mut S) {
         sink.map(11);

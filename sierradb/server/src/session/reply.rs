@@ -98,6 +98,8 @@ impl Reply {
             Self::AppendedMany(result, streams) => write_many(sink, result, streams),
             Self::Event(event) => write_event(sink, event.as_deref().map(fields).as_ref()),
             Self::Events(batch) => {
+                let events = batch.events.iter().map(fields);
+                sink.expect(events.map(|event| event.encoded_len()).sum());
                 write_scan(sink, batch.has_more, batch.events.iter().map(fields));
             }
             Self::Position(position) => write_position(sink, *position),
