@@ -1,5 +1,7 @@
 //! The embedded database on real files, as a program uses it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use sierradb::{
     AppendError, CurrentVersion, Database, DatabaseOptions, Direction, EventDraft, EventName,
     ExpectedVersion, IdOrigin, NewEvent, ReadRange, StreamId, Transaction,

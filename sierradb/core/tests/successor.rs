@@ -1,5 +1,11 @@
 //! A power cut while the log moves on to its next segment file.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 use std::path::{Path, PathBuf};
 
 use sierradb::{

@@ -87,6 +87,7 @@ impl HeadCache {
     }
 
     /// Entries held.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.young.len() + shard.old.len()).sum()
     }

@@ -228,6 +228,7 @@ impl LiveIndex {
     }
 
     /// Every partition with events in this segment, ascending.
+    #[cfg(test)]
     pub(crate) fn partitions(&self) -> impl Iterator<Item = u16> + '_ {
         self.partitions.keys().copied()
     }
@@ -257,6 +258,7 @@ impl LiveIndex {
     }
 
     /// The same of a stream known by reference.
+    #[cfg(test)]
     pub(crate) fn stream_span(&self, stream: StreamRef) -> Option<StreamSpan> {
         self.streams.span(stream)
     }
