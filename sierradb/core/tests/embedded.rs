@@ -1,6 +1,4 @@
 //! The embedded database on real files, as a program uses it.
-#![expect(clippy::unwrap_used, reason = "a test says by a panic what is wrong")]
-
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 use sierradb::{

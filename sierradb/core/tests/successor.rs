@@ -4,7 +4,6 @@
     clippy::unwrap_used,
     reason = "a test says by a panic what is wrong"
 )]
-
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

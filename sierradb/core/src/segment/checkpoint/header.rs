@@ -14,7 +14,8 @@
 
 use bytes::{Buf, BufMut};
 
-use super::PAGE_LEN;
+/// Pages of this file have as many bytes as those of `.idx` files and as a segment's header.
+pub(crate) const PAGE_LEN: usize = 4_096;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"SIERRCKP");
 const MAJOR: u16 = 1;

@@ -11,5 +11,4 @@ pub(crate) mod delta;
 pub(crate) mod header;
 pub(crate) mod witness;
 
-/// Pages of this file have as many bytes as those of `.idx` files and as a segment's header.
-pub(crate) const PAGE_LEN: usize = 4_096;
+pub(crate) use header::PAGE_LEN;
