@@ -10,6 +10,8 @@ Examples:
       The same on another port, for this machine only, saying more.
   sierradb --config ./sierra.toml
       Take the settings of a file; flags and SIERRA_… variables override it.
+  sierradb verify ./data
+      Check every byte of a database that is not being served.
 
 Settings, strongest first: flags, environment (SIERRA_NETWORK__CLIENT_ADDRESS), [[nodes]] entry, file, defaults.
 Exit codes: 0 stopped cleanly, 1 configuration, port or data, 2 command line, 101 a bug, 128+n second signal n.";
@@ -60,7 +62,39 @@ pub struct ServeFlags {
 
 /// What the binary does besides serving.
 #[derive(Debug, Clone, Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Check a data directory that is not being served; changes nothing
+    ///
+    /// Exit codes: 0 sound, 1 a start repairs it without loss, 2 damaged, 3 it could not be checked.
+    Verify(VerifyArgs),
+    /// Print the frames and events of one segment file
+    Dump(DumpArgs),
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Data directory
+    #[arg(value_name = "DIR")]
+    pub dir: String,
+    /// One bucket only
+    #[arg(short, long, value_name = "N")]
+    pub bucket: Option<u16>,
+    /// Read only what a start reads: headers, index footers, unsealed segments
+    #[arg(short, long)]
+    pub quick: bool,
+    /// Print JSON
+    #[arg(short, long)]
+    pub json: bool,
+}
+
+/// Arguments of `dump`.
+#[derive(Debug, Clone, Args)]
+pub struct DumpArgs {
+    /// Segment file, as ./data/buckets/00000/0000000001.seg
+    #[arg(value_name = "SEGMENT")]
+    pub segment: String,
+}
 
 impl ServeFlags {
     /// The flags given, as flag, key and value.
@@ -119,6 +153,16 @@ mod tests {
         );
         assert_eq!(parse("--mdns false").unwrap().serve.mdns, Some(false));
         assert!(parse("").unwrap().serve.settings().is_empty());
+    }
+
+    #[test]
+    fn subcommands_stand_in_place_of_flags() {
+        let flags = parse("verify ./data --bucket 3 --json").unwrap();
+        let Some(Command::Verify(args)) = flags.command else { panic!("{flags:?}") };
+        assert_eq!((args.dir.as_str(), args.bucket), ("./data", Some(3)));
+        assert!(args.json && !args.quick);
+        assert!(parse("--dir ./data verify ./data").is_err());
+        assert!(parse("dump").is_err());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod ids;
 pub mod limits;
 pub mod logging;
 mod metrics;
+pub mod offline;
 mod run;
 mod session;
 mod shared;

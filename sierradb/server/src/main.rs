@@ -8,15 +8,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sierradb_io::os::OsOptions;
+use sierradb_io::os::{self, OsOptions};
 use sierradb_io::{Io, Shutdown};
 use sierradb_server::config::{self, Config, ConfigError, ConfigFile, Machine, Sources};
-use sierradb_server::flags::Flags;
+use sierradb_server::flags::{Command, Flags};
 use sierradb_server::stop::Signals;
-use sierradb_server::{logging, run};
+use sierradb_server::{logging, offline, run};
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
+    if let Some(command) = &flags.command {
+        return run_offline(command);
+    }
     let served =
         configure(&flags).map_err(|error| format!("config error: {error}")).and_then(serve);
     match served {
@@ -26,6 +29,18 @@ fn main() -> ExitCode {
             ExitCode::from(1)
         }
     }
+}
+
+/// What needs no server. A closed stdout ends it early, without a word: there is nobody to say it to.
+fn run_offline(command: &Command) -> ExitCode {
+    let code = os::wait(async {
+        let io = Io::os();
+        match command {
+            Command::Verify(args) => offline::run_verify(&io, args).await,
+            Command::Dump(args) => offline::run_dump(&io, args).await,
+        }
+    });
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 fn serve(config: Config) -> Result<(), String> {

@@ -268,3 +268,42 @@ fn the_peer_id_stays() {
     let peer_id = || Process::start(dir.path(), &[]).log[3].clone();
     assert_eq!(peer_id(), peer_id());
 }
+
+#[test]
+fn a_directory_can_be_checked_and_its_segments_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let process = Process::start(dir.path(), &[]);
+    let mut client = process.resp3();
+    for _ in 0..20 {
+        assert!(matches!(client.call("EAPPEND user-123 Registered PAYLOAD x"), Value::Map(_)));
+    }
+    let busy = command(dir.path(), &["verify", "./data"]).output().unwrap();
+    assert_eq!(busy.status.code(), Some(3));
+    assert!(String::from_utf8(busy.stderr).unwrap().contains("in use by another process"));
+    process.signal("TERM");
+    assert_eq!(process.end().1.code(), Some(0));
+
+    let sound = command(dir.path(), &["verify", "./data"]).output().unwrap();
+    assert_eq!(sound.status.code(), Some(0));
+    let text = String::from_utf8(sound.stdout).unwrap();
+    assert!(text.contains("partition 21: 20 events, sequences 0 to 19\n"), "{text}");
+    assert!(text.ends_with("\nsound\n"), "{text}");
+    let json = command(dir.path(), &["verify", "./data", "--json", "--quick"]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(report["soundness"], "sound");
+
+    // Partition 21 of 32 lies in bucket 1 of 4.
+    let segment = "./data/buckets/00001/0000000001.seg";
+    let dump = command(dir.path(), &["dump", segment]).output().unwrap();
+    assert_eq!(dump.status.code(), Some(0));
+    assert_eq!(String::from_utf8(dump.stdout).unwrap().matches("Registered").count(), 20);
+    assert_eq!(command(dir.path(), &["dump", "nosuch"]).output().unwrap().status.code(), Some(3));
+
+    let path = dir.path().join(segment);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096 + 300] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let damaged = command(dir.path(), &["verify", "./data"]).output().unwrap();
+    assert_eq!(damaged.status.code(), Some(2));
+    assert!(String::from_utf8(damaged.stdout).unwrap().contains("damaged: bucket 1 segment 1"));
+}
