@@ -1,10 +1,5 @@
 //! A power cut while the log moves on to its next segment file.
 #![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test says by a panic what is wrong"
-)]
-#![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "a test fails by panicking, in its helpers too"
