@@ -1,16 +1,15 @@
 //! The SierraDB server.
 #![expect(
     clippy::disallowed_methods,
-    reason = "the one place that reads the environment and makes the runtime"
+    reason = "the one place that makes the runtime and ends the process"
 )]
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use sierradb_io::os::{self, OsOptions};
 use sierradb_io::{Io, Shutdown};
-use sierradb_server::config::{self, Config, ConfigError, ConfigFile, Machine, Sources};
+use sierradb_server::config::{self, Config, ConfigError};
 use sierradb_server::flags::{Command, Flags};
 use sierradb_server::stop::Signals;
 use sierradb_server::{logging, offline, run};
@@ -63,57 +62,14 @@ fn serve(config: Config) -> Result<(), String> {
 
 /// Merges all sources and starts logging.
 fn configure(flags: &Flags) -> Result<Config, ConfigError> {
-    let started = read_sources(flags)
+    let started = config::gather(&flags.serve)
         .and_then(|sources| config::load(&sources))
-        .and_then(|loaded| config::check(loaded, &machine()))
+        .and_then(|loaded| config::check(loaded, &config::machine()))
         .and_then(|config| logging::start(&config.log).map(|()| config));
     if started.is_err() {
         logging::start("info")?;
     }
     started
-}
-
-fn read_sources(flags: &Flags) -> Result<Sources, ConfigError> {
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Ok(Sources {
-        file: read_file(flags.serve.config.as_deref())?,
-        environment: environment.collect(),
-        flags: flags.serve.settings(),
-    })
-}
-
-fn read_file(given: Option<&str>) -> Result<Option<ConfigFile>, ConfigError> {
-    let unreadable = |name: &str, error: std::io::Error| {
-        ConfigError(format!("cannot read config file {name}: {error}"))
-    };
-    if let Some(name) = given {
-        config::FileFormat::of(name)?;
-        let text = std::fs::read_to_string(name).map_err(|error| unreadable(name, error))?;
-        return Ok(Some(ConfigFile { name: name.to_owned(), text }));
-    }
-    let home = base_dir("XDG_CONFIG_HOME", ".config").map(|dir| dir.join("sierradb/sierra.toml"));
-    for path in [Some(PathBuf::from("./sierra.toml")), home].into_iter().flatten() {
-        let name = path.display().to_string();
-        match std::fs::read_to_string(&path) {
-            Ok(text) => return Ok(Some(ConfigFile { name, text })),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(unreadable(&name, error)),
-        }
-    }
-    Ok(None)
-}
-
-fn machine() -> Machine {
-    Machine {
-        default_dir: base_dir("XDG_DATA_HOME", ".local/share").map(|dir| dir.join("sierradb/db")),
-        process_id: std::process::id(),
-    }
-}
-
-fn base_dir(variable: &str, below_home: &str) -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    set(variable).map(PathBuf::from).or_else(|| Some(PathBuf::from(set("HOME")?).join(below_home)))
 }
 
 /// A part of the server that is missing would make the rest answer wrongly, so any panic ends it all.
