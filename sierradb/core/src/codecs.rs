@@ -59,10 +59,9 @@ impl FrameRow {
 /// The frames that `bytes` start with, up to the first bad one.
 fn frames(mut bytes: Bytes) -> impl Iterator<Item = Frame> {
     std::iter::from_fn(move || {
-        let frame = frame::decode(bytes.clone(), 0).ok()?;
-        let len = usize::try_from(frame.header.frame_len()).ok()?;
-        bytes = bytes.slice(len..);
-        Some(frame)
+        let header = frame::decode_header(&bytes).ok()?;
+        let len = usize::try_from(header.frame_len()).ok().filter(|len| *len <= bytes.len())?;
+        frame::decode_body(header, bytes.split_to(len), 0).ok()
     })
 }
 

@@ -273,24 +273,24 @@ pub(crate) fn decode_event(frame: &Frame, position: u16) -> Result<EventView, Ev
     Ok(EventView::new(&events.read_event()?, &frame.body))
 }
 
-/// A transaction in a verified frame. Cheap to clone.
+/// A transaction in a verified frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TransactionView {
+pub(crate) struct TransactionView<'a> {
     /// Key all its events share.
     pub(crate) partition_key: Uuid,
     /// Leader's wall clock, ns since 1970; never decreases within a bucket.
     pub(crate) append_time_ns: u64,
     /// Header of its frame.
     pub(crate) header: FrameHeader,
-    body: Bytes,
+    body: &'a Bytes,
 }
 
-impl TransactionView {
+impl TransactionView<'_> {
     /// Its events in order. Ends after the first error; bytes left behind the last event are an error too.
     pub(crate) fn events(&self) -> impl Iterator<Item = Result<EventView, EventError>> {
         let rest = self.body.get(TRANSACTION_HEADER_LEN..).unwrap_or_default();
         let events = Events { rest, next_position: 0, event_count: self.header.event_count };
-        events.map(|event| event.map(|event| EventView::new(&event, &self.body)))
+        events.map(|event| event.map(|event| EventView::new(&event, self.body)))
     }
 }
 
@@ -298,10 +298,9 @@ impl TransactionView {
 ///
 /// # Errors
 /// [`EventError`] if the frame holds no transaction.
-pub(crate) fn decode_transaction(frame: &Frame) -> Result<TransactionView, EventError> {
+pub(crate) fn decode_transaction(frame: &Frame) -> Result<TransactionView<'_>, EventError> {
     let (partition_key, append_time_ns, _) = split_header(&frame.header, &frame.body)?;
-    let (header, body) = (frame.header, frame.body.clone());
-    Ok(TransactionView { partition_key, append_time_ns, header, body })
+    Ok(TransactionView { partition_key, append_time_ns, header: frame.header, body: &frame.body })
 }
 
 /// An event whose parts are slices of its frame's body.

@@ -508,25 +508,36 @@ pub(crate) fn decode_body(
     let short = FrameError::Short { needed: header.frame_len(), available: bytes.len() };
     let body_len = usize::try_from(header.body_len).map_err(|_| short.clone())?;
     let pad = pad_for(body_len);
-    if bytes.len() < FRAME_HEADER_LEN + pad.len() + body_len {
-        return Err(short);
+    let body_end = FRAME_HEADER_LEN + body_len;
+    let found = bytes.get(body_end..body_end + pad.len()).ok_or(short)?;
+    if found != pad {
+        let found = Bytes::copy_from_slice(found);
+        // A bad body is the worse news, and told first.
+        check_stored(&header, bytes.get(FRAME_HEADER_LEN..body_end).unwrap_or_default())?;
+        return Err(FrameError::Pad { expected: pad, found });
     }
+    // Cut in place: no reference is counted for it.
+    bytes.truncate(body_end);
     bytes.advance(FRAME_HEADER_LEN);
-    let stored = bytes.split_to(body_len);
-    bytes.truncate(pad.len());
-    let body = match header.mask {
+    let body = unmasked(&header, bytes);
+    check_body(&body, header.body_crc)?;
+    Ok(Frame { header, offset, body })
+}
+
+/// Checks a body as it is stored.
+fn check_stored(header: &FrameHeader, stored: &[u8]) -> Result<(), FrameError> {
+    check_body(&unmasked(header, Bytes::copy_from_slice(stored)), header.body_crc)
+}
+
+fn unmasked(header: &FrameHeader, stored: Bytes) -> Bytes {
+    match header.mask {
         mask::NO_MASK | mask::NONE_HELPS => stored,
         pattern => {
             let mut plain = BytesMut::from(stored.as_ref());
             mask::apply(pattern, &mut plain);
             plain.freeze()
         }
-    };
-    check_body(&body, header.body_crc)?;
-    if bytes != pad {
-        return Err(FrameError::Pad { expected: pad, found: bytes });
     }
-    Ok(Frame { header, offset, body })
 }
 
 /// Why bytes are not a frame or a log entry.
