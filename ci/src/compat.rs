@@ -4,8 +4,8 @@ use crate::error::Failure;
 use crate::{shell, test};
 use std::path::Path;
 
-/// Test files of the server that start it as a process.
-const FILES: [&str; 5] = ["readme", "contract", "clients", "hostile", "process"];
+/// Tests of the server that talk to it over a socket.
+const FILES: [&str; 2] = ["clients", "wire"];
 
 /// Runs them with everything they need, or fails before.
 pub(crate) fn run(root: &Path) -> Result<(), Failure> {

@@ -4,11 +4,14 @@ use super::finding::Finding;
 use super::layout::ARCHITECTURE;
 use super::tree::Tree;
 
+const README: &str = "README.md";
+
 pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     for (path, text) in tree.ending_with(".md") {
         check_links(tree, path, text, findings);
     }
     check_file_map(tree, findings);
+    check_guarantees(tree, findings);
 }
 
 /// Relative links of one Markdown file, outside code.
@@ -85,6 +88,27 @@ fn check_file_map(tree: &Tree, findings: &mut Vec<Finding>) {
             if !found {
                 let text = format!("{folder}{name} does not exist: correct it, or mark it (+)");
                 findings.push(Finding::new("file-map", ARCHITECTURE, number + 1, text));
+            }
+        }
+    }
+}
+
+/// The README's section of guarantees: rows `| promise | \`file\` \`test\` … |`. A promise whose test is gone is none.
+fn check_guarantees(tree: &Tree, findings: &mut Vec<Finding>) {
+    let Some(text) = tree.text(README) else { return };
+    let (mut inside, mut file) = (false, "");
+    for (number, line) in text.lines().enumerate() {
+        if line.starts_with("## ") {
+            inside = line == "## What is guaranteed";
+        }
+        let tests =
+            line.rsplit('|').nth(1).filter(|_| inside && line.starts_with('|')).unwrap_or_default();
+        for name in tests.split('`').skip(1).step_by(2) {
+            if name.contains('/') {
+                file = name;
+            } else if !tree.text(file).is_some_and(|text| text.contains(&format!("fn {name}("))) {
+                let text = format!("{file} has no test {name}: a guarantee needs one");
+                findings.push(Finding::new("guarantee", README, number + 1, text));
             }
         }
     }

@@ -6,7 +6,7 @@ use super::run::all;
 use super::tree::Tree;
 use std::collections::BTreeSet;
 
-const LISTED: &str = "Top level, exactly: `Cargo.toml sierradb/ io/ sim/`.";
+const LISTED: &str = "Top level, exactly: `Cargo.toml README.md sierradb/ io/ sim/`.";
 const MANIFEST: &str = "[package]\n\n[lints]\nworkspace = true\n";
 
 fn tree(files: &[(&str, &str)]) -> Tree {
@@ -53,6 +53,7 @@ fn broken_files() -> Vec<(&'static str, &'static str, String)> {
         ("raft-room", "sierradb/core/src/raft.rs", "use raft::Config;\n".into()),
         ("bare-bound", "io/src/bound.rs", "fn a() { mpsc::channel::<Vec<u8>>(16); }\n".into()),
         ("unfinished", "io/src/later.rs", format!("// {}DO: later\n", "TO")),
+        ("guarantee", "README.md", "## What is guaranteed\n| x | `io/src/a.rs` `gone` |\n".into()),
         ("broken-link", "sierradb/docs/WIRE.md", "See [there](../nowhere.md).\n".into()),
     ]
 }
@@ -101,6 +102,7 @@ fn a_repository_that_keeps_the_rules_has_no_findings() {
         ("io/src/lib.rs", lib),
         ("io/src/good.rs", good),
         ("sierradb/docs/WIRE.md", link),
+        ("README.md", "## What is guaranteed\n| x | `io/src/good.rs` `a` |\n"),
         (ARCHITECTURE, &format!("{LISTED}\n{map}")),
     ];
     let arrows = [("sierradb", "sierradb-io", "normal"), ("sierradb", "sierradb-protocol", "dev")];
