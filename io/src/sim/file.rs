@@ -145,6 +145,7 @@ impl SimFile {
             let part = below(mix(plan.key, 0x7061), bytes_of(data));
             let kept = end.min(state.tree.file(self.node).map_or(0, |file| file.reserved_bytes()));
             let part = if full.is_some() { kept.saturating_sub(offset).min(part) } else { part };
+            let part = whole_sectors(offset, part, state.config.sector_bytes);
             self.put(state, data.slice(..to_usize(part)), offset, Reach::Device);
             return Err(self.fail(state, op, Some(offset), errno));
         }
@@ -187,6 +188,13 @@ impl SimFile {
         }
         Ok(())
     }
+}
+
+/// The largest number of bytes up to `part` that ends at a sector of the file, or 0: what a kernel copies in one go is
+/// a page, so no write is cut inside a sector.
+fn whole_sectors(offset: u64, part: u64, sector_bytes: u32) -> u64 {
+    let end = offset + part;
+    (end - end % u64::from(sector_bytes.max(1))).saturating_sub(offset)
 }
 
 fn join(bufs: Vec<Bytes>) -> Bytes {
@@ -246,7 +254,8 @@ impl File for SimFile {
             let part = match plan.early() {
                 Early::Nothing => 0,
                 Early::Part(permille) => {
-                    to_usize(bytes_of(&data) * permille / 1_000).min(data.len())
+                    let part = bytes_of(&data) * permille / 1_000;
+                    to_usize(whole_sectors(offset, part, self.door.host.config.sector_bytes))
                 }
                 Early::All => data.len(),
             };
