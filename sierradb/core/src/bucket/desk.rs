@@ -203,7 +203,11 @@ impl Desk {
             self.planner.plan((transaction, *partition), waiting.facts.as_ref(), view, now_ns);
         let mut wakes = Wakes::default();
         match verdict {
-            Verdict::Cold(need) => {
+            Verdict::Cold(mut need) => {
+                // What was read before is read again with it: two things asked for in turns would never both be known.
+                if let Some(before) = waiting.need.take() {
+                    need.add(before);
+                }
                 (waiting.need, waiting.facts, waiting.is_read) = (Some(need), None, false);
                 return Judged::MustRead(Box::new(waiting));
             }

@@ -68,6 +68,18 @@ pub(crate) struct ColdNeed {
     pub(crate) ids: Vec<Uuid>,
 }
 
+impl ColdNeed {
+    /// Asks for all that `other` asks for, too.
+    pub(crate) fn add(&mut self, other: Self) {
+        let (streams, ids) = (other.streams, other.ids);
+        let new: Vec<StreamId> =
+            streams.into_iter().filter(|id| !self.streams.contains(id)).collect();
+        self.streams.extend(new);
+        let new: Vec<Uuid> = ids.into_iter().filter(|id| !self.ids.contains(id)).collect();
+        self.ids.extend(new);
+    }
+}
+
 /// What becomes of a transaction.
 #[derive(Debug)]
 pub(crate) enum Verdict {
