@@ -84,11 +84,14 @@ async fn scan(
 ) -> Result<EventBatch, ReadError> {
     // Behind damage there may be more of this range: a scan that would end there must not look complete.
     let hides_more = damage.filter(|_| range.end >= next && range.start <= range.end);
-    let Some(window) = window_of(range, next) else {
-        return match hides_more {
-            Some(damage) => Err(shelf.damaged(&damage)),
-            None => Ok(EventBatch { events: Vec::new(), has_more: false }),
-        };
+    let window = match (window_of(range, next), &hides_more) {
+        // A backward scan begins behind the damage: what lies before it is not the newest.
+        (Some(_), Some(damage)) if range.direction == Direction::Backward => {
+            return Err(shelf.damaged(damage));
+        }
+        (Some(window), _) => window,
+        (None, Some(damage)) => return Err(shelf.damaged(damage)),
+        (None, None) => return Ok(EventBatch { events: Vec::new(), has_more: false }),
     };
     let mut out = Collector { range, events: Vec::new(), bytes: 0, is_full: range.max_events == 0 };
     let mut left = Some(window);
