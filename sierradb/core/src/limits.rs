@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// How often a read waits for the rebuild of a damaged index before it gives up: each time it can be another segment.
+pub(crate) const INDEX_REPAIRS_PER_READ: u32 = 16;
+
 /// Longest stream id in bytes; the shortest has 1.
 pub const MAX_STREAM_ID_LEN: usize = 255;
 

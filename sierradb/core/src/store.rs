@@ -192,7 +192,13 @@ impl Store {
         range: ReadRange,
     ) -> Result<EventBatch, ReadError> {
         let bucket = self.bucket_or_error(partition)?;
-        scan::read_stream(&bucket.shelf, partition, stream_id, range).await
+        let mut attempts = 0;
+        loop {
+            match scan::read_stream(&bucket.shelf, partition, stream_id, range).await {
+                Err(error) if bucket.is_mended(&error, &mut attempts).await => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     pub(crate) async fn read_partition(
@@ -201,7 +207,13 @@ impl Store {
         range: ReadRange,
     ) -> Result<EventBatch, ReadError> {
         let bucket = self.bucket_or_error(partition)?;
-        scan::read_partition(&bucket.shelf, partition, range).await
+        let mut attempts = 0;
+        loop {
+            match scan::read_partition(&bucket.shelf, partition, range).await {
+                Err(error) if bucket.is_mended(&error, &mut attempts).await => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     pub(crate) async fn stream_version(
@@ -210,7 +222,13 @@ impl Store {
         stream_id: &StreamId,
     ) -> Result<Option<u64>, ReadError> {
         let bucket = self.bucket_or_error(partition)?;
-        let head = bucket.shelf.head(partition.get(), stream_id).await?;
+        let mut attempts = 0;
+        let head = loop {
+            match bucket.shelf.head(partition.get(), stream_id).await {
+                Err(error) if bucket.is_mended(&error, &mut attempts).await => {}
+                outcome => break outcome?,
+            }
+        };
         Ok(head.and_then(|head| head.next_version.checked_sub(1)))
     }
 

@@ -178,6 +178,39 @@ pub(crate) async fn seal_next(
     Ok(true)
 }
 
+/// Builds the index of sealed segment `number` again from its data and puts it in the place of the damaged one.
+///
+/// # Errors
+/// [`SealError`], also if its frames are damaged; the old index stays.
+pub(crate) async fn mend(
+    bucket: &SoloBucket,
+    dir: &Path,
+    cache: &Arc<BlockCache>,
+    number: u64,
+) -> Result<(), SealError> {
+    let io = &bucket.io;
+    let sealed = bucket.shelf.read().sealed.clone();
+    let Some(segment) = sealed.iter().find(|segment| segment.file.number == number) else {
+        return Ok(()); // not sealed: it has no index file
+    };
+    let (file, raw) = (segment.file.clone(), segment.file.raw.clone());
+    let header = read_segment_header(raw.as_ref()).await;
+    let header = header.map_err(|error| SealError::Header { cause: error.to_string() })?;
+    let hash_seed = bucket.shelf.hash_seed();
+    build(io, Request { dir, file: raw, header, hash_seed, used_len: None }).await?;
+    let path = dir.join(SegmentFile::Index.name(number));
+    let index = SealedIndex::open(io, &path, None, cache.clone()).await?;
+    let mended = Arc::new(SealedSegment { file, index });
+    let mut segments = bucket.shelf.write();
+    let mut sealed = segments.sealed.as_ref().clone();
+    if let Some(place) = sealed.iter_mut().find(|segment| segment.file.number == number) {
+        *place = mended;
+    }
+    segments.sealed = Arc::new(sealed);
+    io.mark(site!("index.rebuilt_while_serving"));
+    Ok(())
+}
+
 /// Readers change over from the live index to the index file in one step.
 fn publish(bucket: &SoloBucket, file: Arc<DataFile>, index: SealedIndex) {
     file.data.raise_stable_end(u64::MAX);

@@ -16,11 +16,11 @@ use super::health::Health;
 use super::overlay::{Head, StreamKey};
 use super::planner::{ColdNeed, Facts, View};
 use super::waiters::PendingAppend;
-use crate::error::AppendError;
+use crate::error::{AppendError, ReadError};
 use crate::feed::Feed;
 use crate::index::hash::event_id_hash;
-use crate::index::lookup::{Segments, Shelf, live_hash};
-use crate::limits::{COLD_READS_PER_ROUND, EXPIRY_INTERVAL};
+use crate::index::lookup::{Found, Segments, Shelf, live_hash};
+use crate::limits::{COLD_READS_PER_ROUND, EXPIRY_INTERVAL, INDEX_REPAIRS_PER_READ};
 use crate::segment::frame::LogEntry;
 use crate::transaction::Transaction;
 
@@ -191,6 +191,34 @@ impl SoloBucket {
         }
     }
 
+    /// As [`Shelf::find_event`], over index files that are rebuilt where needed.
+    pub(crate) async fn find_event(
+        &self,
+        partition: Option<u16>,
+        event_id: Uuid,
+    ) -> Result<Found, ReadError> {
+        let mut attempts = 0;
+        loop {
+            match self.shelf.find_event(partition, event_id).await {
+                Err(error) if self.is_mended(&error, &mut attempts).await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Whether a read that failed is worth another attempt: it met a damaged index page, and maintenance has rebuilt
+    /// that index meanwhile. `attempts` counts them for one read.
+    pub(crate) async fn is_mended(&self, error: &ReadError, attempts: &mut u32) -> bool {
+        let ReadError::Damaged { segment, .. } = error else { return false };
+        *attempts += 1;
+        if *attempts > INDEX_REPAIRS_PER_READ || !self.shelf.repairs.is_wanted(*segment) {
+            return false;
+        }
+        self.maintain_wake.notify_one();
+        self.shelf.repairs.settled(*segment).await;
+        true
+    }
+
     async fn read_facts(
         &self,
         partition: PartitionId,
@@ -202,12 +230,18 @@ impl SoloBucket {
             ..Facts::default()
         };
         for stream_id in &need.streams {
-            let known = self.shelf.sealed_head(&sealed, partition.get(), stream_id).await;
-            let known = known.map_err(AppendError::Read)?;
+            let mut attempts = 0;
+            let known = loop {
+                let sealed = self.shelf.read().sealed.clone();
+                match self.shelf.sealed_head(&sealed, partition.get(), stream_id).await {
+                    Err(error) if self.is_mended(&error, &mut attempts).await => {}
+                    outcome => break outcome.map_err(AppendError::Read)?,
+                }
+            };
             facts.streams.push((stream_id.clone(), known.head));
         }
         for event_id in &need.ids {
-            let found = self.shelf.find_event(Some(partition.get()), *event_id).await;
+            let found = self.find_event(Some(partition.get()), *event_id).await;
             let found = found.map_err(AppendError::Read)?;
             facts.seen.extend(found.seen);
             facts.ids.push((*event_id, found.frame));

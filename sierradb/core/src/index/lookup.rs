@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::hash::{event_id_hash, stream_hash};
 use super::heads::{HeadCache, KnownHead, StreamHead};
 use super::live::{EventAt, LiveIndex};
+use super::repairs::IndexRepairs;
 use super::sealed::{SealedIndex, StreamEntry};
 use crate::error::ReadError;
 use crate::feed::Feed;
@@ -111,6 +112,8 @@ pub(crate) struct Shelf {
     feed: Arc<Feed>,
     segments: RwLock<Segments>,
     heads: Mutex<HeadCache>,
+    /// Index files found damaged while serving.
+    pub(crate) repairs: IndexRepairs,
 }
 
 impl Shelf {
@@ -128,6 +131,7 @@ impl Shelf {
             feed,
             segments: RwLock::new(segments),
             heads: Mutex::new(HeadCache::new(hash_seed, HEAD_CACHE_ENTRIES)),
+            repairs: IndexRepairs::default(),
         }
     }
 
@@ -342,7 +346,9 @@ impl Shelf {
         ReadError::Damaged { bucket_id: self.bucket_id, segment: file.number, offset, cause }
     }
 
+    /// A page of a segment's index cannot be used: the index is wanted anew.
     pub(crate) fn index_error(&self, file: &DataFile, cause: &dyn std::error::Error) -> ReadError {
+        self.repairs.want(file.number);
         self.frame_error(file, 0, cause)
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod lookup;
 pub(crate) mod page;
 pub(crate) mod pages;
 pub(crate) mod postings;
+pub(crate) mod repairs;
 pub(crate) mod sealed;
 pub(crate) mod streams;
 mod table;

@@ -7,8 +7,9 @@ use sierradb_io::{Io, Shutdown};
 use tokio::sync::Notify;
 
 use super::checkpoint::extend_checkpoint;
-use crate::bucket::seal::seal_next;
+use crate::bucket::seal::{mend, seal_next};
 use crate::bucket::solo::SoloBucket;
+use crate::index::repairs::Outcome;
 use crate::limits::{CHECKPOINT_IDLE_INTERVAL, SEAL_RETRY_INTERVAL};
 use crate::read::block_cache::BlockCache;
 
@@ -33,6 +34,7 @@ impl Maintenance {
     /// Works whenever something was rolled or grew, and on idle. Ends tidily: with checkpoints up to the end.
     pub(crate) async fn run(self, stop: Shutdown) {
         loop {
+            self.mend_all().await;
             let failed = self.seal_all(&stop).await;
             let pause = if failed { SEAL_RETRY_INTERVAL } else { CHECKPOINT_IDLE_INTERVAL };
             let deadline = self.io.clock().now() + pause;
@@ -47,7 +49,24 @@ impl Maintenance {
             }
         }
         for (bucket, dir) in &self.buckets {
+            bucket.shelf.repairs.end();
             extend_checkpoint(bucket, dir, true).await;
+        }
+    }
+
+    /// Builds index files anew that were found damaged.
+    async fn mend_all(&self) {
+        for (bucket, dir) in &self.buckets {
+            while let Some(segment) = bucket.shelf.repairs.next() {
+                let outcome = match mend(bucket, dir, &self.cache, segment).await {
+                    Ok(()) => Outcome::Rebuilt,
+                    Err(error) => {
+                        tracing::error!(bucket = bucket.id, segment, %error, "index not rebuilt");
+                        Outcome::Hopeless
+                    }
+                };
+                bucket.shelf.repairs.done(segment, outcome);
+            }
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) async fn read_event(
     let mut uncertain = None;
     for bucket in hinted_bucket.chain(others) {
         let shelf = &bucket.shelf;
-        let found = shelf.find_event(None, event_id).await?;
+        let found = bucket.find_event(None, event_id).await?;
         if let Some(frame) = found.frame {
             let record = record_of(&frame, event_id);
             return record.map_err(|error| ReadError::Damaged {
