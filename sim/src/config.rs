@@ -1,0 +1,137 @@
+//! One seed, expanded: sizes, machine, faults. Everything else is drawn from keyed streams while the run goes on.
+
+use std::collections::BTreeSet;
+
+use sierradb_io::Prng;
+use sierradb_io::sim::{SectorWrites, SimConfig, Survival};
+
+/// Which persistent trouble a run of lane 1 has beside crashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// None: crashes, kills, slow disks and odd schedules alone.
+    Crashes,
+    /// Index and checkpoint files are damaged, cut or removed while the host is down.
+    Derived,
+    /// Reads, writes and syncs fail.
+    Errors,
+    /// The disk runs full.
+    Full,
+    /// Bits of segments rot while the host is down: with one copy, refusals are allowed, wrong answers are not.
+    Rot,
+    /// A sector that is being written when the power goes may hold garbage, also where it held synced bytes: as after
+    /// rot, refusals are allowed.
+    Garbage,
+    /// Some syncs lie: only inventions count.
+    Lying,
+}
+
+impl Trouble {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Crashes => "crashes",
+            Self::Derived => "derived",
+            Self::Errors => "errors",
+            Self::Full => "full",
+            Self::Rot => "rot",
+            Self::Garbage => "garbage",
+            Self::Lying => "lying",
+        }
+    }
+}
+
+/// A run of lane 1.
+#[derive(Debug, Clone)]
+pub struct DiskSpec {
+    /// The seed it was drawn from.
+    pub seed: u64,
+    /// What goes wrong beside crashes.
+    pub trouble: Trouble,
+    /// Boots that end in a crash or a close.
+    pub cycles: u32,
+    /// Partitions of the database.
+    pub partitions: u16,
+    /// Buckets; divide the partitions.
+    pub buckets: u16,
+    /// Size limit of a segment.
+    pub segment_size_bytes: u64,
+    /// Appends in work per bucket.
+    pub append_buffer_count: usize,
+    /// Whether space is made ready as zeros rather than reserved.
+    pub is_zeroed: bool,
+    /// Bytes of the block cache.
+    pub cache_capacity_bytes: u64,
+    /// Writer threads.
+    pub write_threads: usize,
+    /// Clients at once.
+    pub clients: u32,
+    /// Most operations of a client per boot.
+    pub operations: u32,
+    /// Partition keys in use.
+    pub keys: u32,
+    /// Most streams of a key.
+    pub streams: u32,
+    /// Largest usual payload.
+    pub payload_bytes: u64,
+    /// Most events of a usual transaction.
+    pub events: u64,
+    /// The machine.
+    pub machine: SimConfig,
+}
+
+impl DiskSpec {
+    /// The run of `seed`, with these deliberate bugs switched on.
+    pub fn new(seed: u64, mutants: &BTreeSet<String>) -> Self {
+        let mut draw = Prng::new(seed ^ 0x6c61_6e65_0000_0001);
+        let trouble = match draw.below(100) {
+            0..50 => Trouble::Crashes,
+            50..63 => Trouble::Derived,
+            63..77 => Trouble::Errors,
+            77..85 => Trouble::Full,
+            85..96 => Trouble::Rot,
+            96..98 => Trouble::Garbage,
+            _ => Trouble::Lying,
+        };
+        let buckets = pick(&mut draw, &[1, 1, 2, 4]);
+        let partitions = buckets * pick(&mut draw, &[1, 2, 3]);
+        let mut machine = SimConfig::swarm(seed);
+        machine.mutants = mutants.clone();
+        machine.capacity_bytes = 1 << 30;
+        machine.survival = pick(
+            &mut draw,
+            &[
+                Survival::Drawn,
+                Survival::Permille(300),
+                Survival::Permille(600),
+                Survival::Permille(900),
+            ],
+        );
+        machine.sectors = match trouble {
+            Trouble::Garbage => SectorWrites::Torn,
+            _ => SectorWrites::Atomic,
+        };
+        Self {
+            seed,
+            trouble,
+            cycles: pick(&mut draw, &[4, 8, 16]),
+            partitions,
+            buckets,
+            segment_size_bytes: pick(&mut draw, &[64 << 10, 64 << 10, 128 << 10, 512 << 10]),
+            append_buffer_count: pick(&mut draw, &[2, 16, 1_000]),
+            is_zeroed: draw.chance(1, 2),
+            cache_capacity_bytes: pick(&mut draw, &[1 << 16, 1 << 20, 256 << 20]),
+            write_threads: pick(&mut draw, &[1, 2]),
+            clients: pick(&mut draw, &[1, 3, 6, 12]),
+            operations: pick(&mut draw, &[3, 8, 20]),
+            keys: pick(&mut draw, &[1, 3, 8]),
+            streams: pick(&mut draw, &[1, 3]),
+            payload_bytes: pick(&mut draw, &[16, 200, 600, 1_500, 4_200]),
+            events: pick(&mut draw, &[1, 3, 20]),
+            machine,
+        }
+    }
+}
+
+fn pick<T: Copy>(draw: &mut Prng, items: &[T]) -> T {
+    *draw.pick(items).expect("a choice has items")
+}

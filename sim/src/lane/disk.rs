@@ -1,0 +1,406 @@
+//! Lane 1: one embedded store on a simulated disk, crashed and recovered again and again.
+//!
+//! A run is a row of boots. Each opens the store, checks what must be there, lets clients work and ends by a crash
+//! somewhere (also inside the start or the close), a kill or an orderly close. The last boot is quiet: everything is
+//! read back and compared with the model and with the independent reader.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sierradb::{Database, DatabaseOptions, Preallocate};
+use sierradb_io::sim::{CrashKind, CrashPoint, Fault, OpFault, SimHost, Target};
+use sierradb_io::{DiskOp, Prng};
+
+use super::verify;
+use crate::config::{DiskSpec, Trouble};
+use crate::oracle::damage::Damage;
+use crate::oracle::ghost::Ghost;
+use crate::oracle::ledger::Ledger;
+use crate::oracle::{recovery, space};
+use crate::violation::{Checked, Violation};
+use crate::watch::Watch;
+use crate::workload::client::{Client, World};
+use crate::workload::generate::Places;
+
+/// Where the store is on the simulated machine.
+const DIR: &str = "/data";
+
+/// Marks at which a crash is worth trying.
+const CRASH_MARKS: [&str; 6] = [
+    "segment.roll",
+    "segment.sealed",
+    "recovery.torn_tail_zeroed",
+    "recovery.index_rebuilt",
+    "checkpoint.extended",
+    "append.group_commit",
+];
+
+/// What a start may read of a segment beside frames: its header, and a piece of the log to find the last frame.
+const START_READS_BYTES: u64 = 12 << 10;
+
+/// The same where frames are scanned: they are read in pieces, and a piece again where a frame crosses its end.
+const SCAN_READS_BYTES: u64 = 256 << 10;
+
+/// Quiet attempts to open at the end of a run: faults that still wait for their operation may spoil some.
+const LAST_OPENS: u32 = 12;
+
+/// What a run did, for reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Boots that ended.
+    pub cycles: u64,
+    /// Of them by losing power.
+    pub power_losses: u64,
+    /// Answered appends.
+    pub acks: u64,
+    /// Events durable at the end.
+    pub events: u64,
+    /// Starts that met a torn tail.
+    pub torn: u64,
+}
+
+/// One run in progress.
+struct Run<'a> {
+    spec: &'a DiskSpec,
+    world: World,
+    options: DatabaseOptions,
+    dir: PathBuf,
+    draw: Prng,
+    report: Report,
+    /// Whether the last boot ended by an orderly close.
+    was_closed: bool,
+}
+
+/// Runs `spec` on `host` until its end or the first violation.
+///
+/// # Errors
+/// The violation.
+pub async fn run(host: SimHost, spec: &DiskSpec) -> Result<Report, Violation> {
+    let mut run = Run::new(host, spec);
+    let outcome = run.cycles().await;
+    let report =
+        Report { torn: run.world.host.mark_hits("recovery.torn_tail_zeroed"), ..run.report };
+    outcome.map(|()| report).map_err(|violation| Violation {
+        detail: format!(
+            "[{}, boot {}] {}",
+            spec.trouble.name(),
+            run.world.host.boots(),
+            violation.detail
+        ),
+        ..violation
+    })
+}
+
+impl<'a> Run<'a> {
+    fn new(host: SimHost, spec: &'a DiskSpec) -> Self {
+        let dir = PathBuf::from(DIR);
+        host.put_file(dir.join("placeholder"), &[]);
+        host.remove_file(dir.join("placeholder"));
+        let world = World {
+            host,
+            trouble: spec.trouble,
+            buckets: spec.buckets,
+            places: Places::new(spec),
+            ledger: RefCell::new(Ledger::default()),
+            ghost: RefCell::new(Ghost::new(&dir, spec.buckets)),
+            damage: RefCell::new(Damage::default()),
+            is_full: RefCell::new(false),
+        };
+        if spec.trouble == Trouble::Garbage {
+            (0..spec.buckets).for_each(|bucket| world.damage.borrow_mut().done(bucket));
+        }
+        let draw = Prng::new(spec.seed ^ 0x6e65_6d65_7369_7321);
+        let (options, report) = (options(spec), Report::default());
+        Self { spec, world, options, dir, draw, report, was_closed: false }
+    }
+
+    async fn cycles(&mut self) -> Checked {
+        for cycle in 0..self.spec.cycles {
+            self.cycle(cycle).await?;
+        }
+        self.finish().await
+    }
+
+    /// One boot, from start to crash or close.
+    async fn cycle(&mut self, cycle: u32) -> Checked {
+        self.damage_files();
+        let watch = Watch::default();
+        let io = watch.listen(&self.world.host.boot());
+        let kind = if self.draw.chance(1, 4) { CrashKind::Kill } else { CrashKind::Power };
+        self.arm_crash(kind);
+        self.inject_errors();
+        let closes = self.draw.chance(1, 4);
+        let host = self.world.host.clone();
+        let lives = async {
+            let Some(db) = self.open(io, &watch).await? else { return Ok(()) };
+            self.work(&db, &watch, cycle).await?;
+            if closes {
+                db.close().await;
+            }
+            Ok(())
+        };
+        let ended = host.until_crash(lives).await;
+        self.was_closed = matches!(ended, Some(Ok(()))) && closes;
+        ended.unwrap_or(Ok(()))?;
+        watch.check()?;
+        if self.world.host.is_up() {
+            match kind {
+                CrashKind::Kill => self.world.host.kill(),
+                CrashKind::Power => self.world.host.power_loss(),
+            }
+        }
+        self.world.host.inject(Fault::Free);
+        *self.world.is_full.borrow_mut() = false;
+        self.report.cycles += 1;
+        self.report.power_losses += u64::from(kind == CrashKind::Power);
+        self.boundary()
+    }
+
+    /// What must hold whenever the host is down.
+    fn boundary(&self) -> Checked {
+        self.world.ledger.borrow_mut().crashed(self.world.host.boots());
+        if self.world.trouble == Trouble::Lying {
+            return Ok(());
+        }
+        self.world.ghost.borrow_mut().advance(&self.world.host, &self.world.ledger.borrow())
+    }
+
+    /// Opens the store; `None` if an injected error excuses that it did not open.
+    async fn open(
+        &self,
+        io: sierradb_io::Io,
+        watch: &Watch,
+    ) -> Result<Option<Database>, Violation> {
+        let opened = Database::open_with(io, &self.dir, self.options.clone()).await;
+        let is_healthy = matches!(self.spec.trouble, Trouble::Crashes | Trouble::Derived);
+        let db = match opened {
+            Ok(db) => db,
+            Err(error) => {
+                if is_healthy {
+                    recovery::opened(Some(&error.to_string()))?;
+                }
+                return Ok(None);
+            }
+        };
+        if is_healthy {
+            for (bucket, stats) in db.stats().buckets.iter().enumerate() {
+                recovery::healthy(bucket, stats.refusing.as_deref())?;
+            }
+            if self.spec.trouble == Trouble::Crashes {
+                recovery::bounded(watch.segment_bytes_read(), self.start_limit())?;
+            }
+        }
+        Ok(Some(db))
+    }
+
+    /// What a start may read of segments: of each that is not sealed its header, its last frame and what lies behind
+    /// it, twice (once for frames, once for the verdict); without a close before also the frames.
+    fn start_limit(&self) -> u64 {
+        let ghost = self.world.ghost.borrow();
+        let files = self.world.host.files();
+        let mut limit = 0;
+        for (path, len) in &files {
+            let is_sealed = files.iter().any(|(other, _)| *other == path.with_extension("idx"));
+            let number = path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .and_then(|stem| stem.parse::<u64>().ok());
+            let (true, Some(number)) = (path.extension().is_some_and(|ext| ext == "seg"), number)
+            else {
+                continue;
+            };
+            let log = ghost.ends().find(|(dir, _, _)| path.starts_with(dir));
+            let behind = match log {
+                Some((_, segment, end)) if segment == number && self.was_closed => {
+                    len.saturating_sub(end)
+                }
+                _ if is_sealed => 0,
+                _ => *len,
+            };
+            let again = if self.was_closed { START_READS_BYTES } else { SCAN_READS_BYTES };
+            limit += 2 * behind + again;
+        }
+        let last_frame = self.options.segment_size_bytes / 4;
+        limit + 2 * last_frame * u64::from(self.spec.buckets)
+    }
+
+    /// Clients at work.
+    async fn work(&self, db: &Database, watch: &Watch, cycle: u32) -> Checked {
+        verify::heads(&self.world, db, watch).await?;
+        let client = |number: u32| {
+            let key = (u64::from(cycle) << 32) | u64::from(number);
+            let draw = Prng::new(self.spec.seed ^ key.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            Client::new(&self.world, db, watch, draw)
+        };
+        let clients = (0..self.spec.clients).map(|number| {
+            let mut client = client(number);
+            async move { client.work(self.spec.operations).await }
+        });
+        futures_util::future::try_join_all(clients).await?;
+        if self.spec.trouble == Trouble::Full {
+            self.fill(db, watch, &mut client(1_000)).await?;
+        }
+        Ok(())
+    }
+
+    /// Fills the disk up, works on, frees it, and expects appends to work again.
+    async fn fill(&self, db: &Database, watch: &Watch, client: &mut Client<'_>) -> Checked {
+        self.world.host.inject(Fault::Fill { free_bytes: 4_096 });
+        *self.world.is_full.borrow_mut() = true;
+        client.work(self.spec.operations).await?;
+        self.world.host.inject(Fault::Free);
+        tokio_sleep(Duration::from_secs(5)).await;
+        *self.world.is_full.borrow_mut() = false;
+        for bucket in 0..self.spec.buckets {
+            if !watch.is_poisoned(bucket) {
+                let refusing =
+                    db.stats().buckets.get(usize::from(bucket)).and_then(|b| b.refusing.clone());
+                space::append_works_again(bucket, refusing.as_deref())?;
+            }
+        }
+        client.work(self.spec.operations / 2 + 1).await
+    }
+
+    /// The last boots: quiet, everything is read back.
+    async fn finish(&mut self) -> Checked {
+        for attempt in 0..LAST_OPENS {
+            let watch = Watch::default();
+            let io = watch.listen(&self.world.host.boot());
+            let Some(db) = self.open(io, &watch).await? else { continue };
+            verify::everything(&self.world, &db, &watch).await?;
+            db.close().await;
+            self.was_closed = true;
+            self.world.host.kill();
+            self.boundary()?;
+            // Twice: what the first one wrote must not change what the second one finds.
+            if attempt + 1 < LAST_OPENS && self.spec.trouble == Trouble::Crashes {
+                let io = watch.listen(&self.world.host.boot());
+                if let Some(db) = self.open(io, &Watch::default()).await? {
+                    verify::everything(&self.world, &db, &watch).await?;
+                }
+            }
+            self.report.acks = self.world.ledger.borrow().acks;
+            self.report.events = self.world.ghost.borrow().events().len() as u64;
+            return Ok(());
+        }
+        if matches!(self.spec.trouble, Trouble::Rot | Trouble::Garbage | Trouble::Lying) {
+            return Ok(());
+        }
+        recovery::opened(Some("none of the last quiet attempts succeeded"))
+    }
+
+    /// Chooses where the boot that begins now is to end.
+    fn arm_crash(&mut self, kind: CrashKind) {
+        let draw = &mut self.draw;
+        let far = draw.below(5);
+        let point = match draw.below(16) {
+            // Anywhere, also inside the start.
+            0..2 => CrashPoint::Completion(draw.between(1, 60)),
+            2..5 => CrashPoint::Completion(60 + draw.below(60 << far)),
+            5..12 => CrashPoint::Sync(draw.between(2, 30)),
+            12..14 => {
+                let mark = draw.pick(&CRASH_MARKS).copied().unwrap_or("segment.roll");
+                CrashPoint::Mark(mark, draw.between(1, 3))
+            }
+            _ => return,
+        };
+        self.world.host.crash_at(point, kind);
+    }
+
+    /// Faults of operations to come.
+    fn inject_errors(&mut self) {
+        let draw = &mut self.draw;
+        let after = draw.below(60);
+        let (op, fault, target) = match self.spec.trouble {
+            Trouble::Errors => {
+                let target =
+                    *draw.pick(&[".seg", ".seg", ".ckp", "state", ".idx"]).unwrap_or(&".seg");
+                let choice = match draw.below(6) {
+                    0..2 => (DiskOp::Sync, OpFault::Eio),
+                    2 => (DiskOp::Write, OpFault::Eio),
+                    3 => (DiskOp::Open, OpFault::Errno(24)),
+                    4 => (DiskOp::Write, OpFault::NoSpace),
+                    _ => (DiskOp::Allocate, OpFault::NoSpace),
+                };
+                (choice.0, choice.1, target)
+            }
+            Trouble::Lying => (DiskOp::Sync, OpFault::LyingFlush, ".seg"),
+            Trouble::Crashes
+            | Trouble::Derived
+            | Trouble::Full
+            | Trouble::Rot
+            | Trouble::Garbage => return,
+        };
+        if draw.chance(2, 3) {
+            let target = Target::Suffix(target.to_owned());
+            self.world.host.inject(Fault::On { op, target, after, fault });
+        }
+    }
+
+    /// Damage done while the host is down.
+    fn damage_files(&mut self) {
+        match self.spec.trouble {
+            Trouble::Derived => self.damage_derived(),
+            Trouble::Rot if self.draw.chance(1, 2) => self.rot(),
+            _ => {}
+        }
+    }
+
+    /// Index and checkpoint files may be lost or damaged without harm.
+    fn damage_derived(&mut self) {
+        let is_derived =
+            |path: &Path| path.extension().is_some_and(|ext| ext == "idx" || ext == "ckp");
+        for (path, len) in self.world.host.files() {
+            if !is_derived(&path) || !self.draw.chance(1, 3) || len == 0 {
+                continue;
+            }
+            let offset = self.draw.below(len);
+            match self.draw.below(4) {
+                0 => self.world.host.remove_file(&path),
+                1 => self.world.host.truncate_file(&path, offset),
+                _ => {
+                    let bit = u8::try_from(self.draw.below(8)).unwrap_or(0);
+                    self.world.host.flip_bit(&path, offset, bit)
+                }
+            };
+        }
+    }
+
+    /// A bit of a durable frame flips; half of the time in one of the last three.
+    fn rot(&mut self) {
+        let ghost = self.world.ghost.borrow();
+        let frames = ghost.frames();
+        let tail = frames.get(frames.len().saturating_sub(3)..).unwrap_or_default();
+        let choice = if self.draw.chance(1, 2) { tail } else { frames };
+        let Some(place) = self.draw.pick(choice) else { return };
+        let Some(path) = ghost.segment_path(place) else { return };
+        let offset = place.offset + self.draw.below(place.len);
+        let bit = u8::try_from(self.draw.below(8)).unwrap_or(0);
+        if self.world.host.flip_bit(&path, offset, bit) {
+            self.world.damage.borrow_mut().done(place.bucket);
+        }
+    }
+}
+
+fn options(spec: &DiskSpec) -> DatabaseOptions {
+    DatabaseOptions {
+        partition_count: spec.partitions,
+        bucket_count: spec.buckets,
+        segment_size_bytes: spec.segment_size_bytes,
+        append_buffer_count: spec.append_buffer_count,
+        write_threads: Some(spec.write_threads),
+        cache_capacity_bytes: spec.cache_capacity_bytes,
+        min_free_bytes: 1 << 20,
+        preallocate: if spec.is_zeroed { Preallocate::Zero } else { Preallocate::Reserve },
+        ..DatabaseOptions::default()
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the harness waits in world time, outside of any host"
+)]
+async fn tokio_sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
