@@ -2,7 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod checkpoint;
-mod damaged;
+pub(crate) mod damaged;
 pub(crate) mod desk;
 pub(crate) mod health;
 mod identity;

@@ -90,6 +90,56 @@ struct Walk<'a> {
     has_header: bool,
     damage: Option<Damage>,
     last_append_time_ns: u64,
+    /// Index of the last good frame.
+    last_index: u64,
+    mode: Mode,
+}
+
+/// Whether what a start repairs is repaired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Repair,
+    /// Nothing is written.
+    LookOnly,
+}
+
+/// What a start would find.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Diagnosis {
+    pub(crate) state: State,
+    /// The first damage of the log, if there is any.
+    pub(crate) damage: Option<Damage>,
+    /// Index of the last good frame before it; 1 if there is none.
+    pub(crate) last_index: u64,
+}
+
+/// Looks at bucket `bucket_id` as a start would, and changes nothing.
+///
+/// # Errors
+/// As [`recover`].
+pub(crate) async fn diagnose(
+    io: &Io,
+    bucket_id: u16,
+    settings: &RecoverySettings,
+) -> Result<Diagnosis, OpenError> {
+    let dir = bucket_dir(&settings.dir, bucket_id);
+    let state = match Slots::read(io, &dir).await? {
+        Found::State(state) => state,
+        Found::Nothing | Found::BothDamaged => {
+            State::solo(bucket_id + 1, settings.manifest.incarnation)
+        }
+    };
+    let state = alone(state, bucket_id, settings)?;
+    let mut walk = Walk::new(io, bucket_id, settings, (&state, Mode::LookOnly));
+    walk.run(list_segments(io, &dir).await?, state.first_segment).await?;
+    if walk.sealed.is_empty()
+        && walk.live.is_empty()
+        && walk.damage.is_none()
+        && walk.durable_index > state.base_index
+    {
+        walk.damaged(state.first_segment, 0, "the segment file is missing");
+    }
+    Ok(Diagnosis { state, damage: walk.damage, last_index: walk.last_index })
 }
 
 /// Recovers bucket `bucket_id`.
@@ -103,19 +153,7 @@ pub(crate) async fn recover(
 ) -> Result<Recovered, OpenError> {
     let dir = bucket_dir(&settings.dir, bucket_id);
     let state = read_state(io, &dir, bucket_id, settings).await?;
-    let mut walk = Walk {
-        io,
-        settings,
-        bucket_id,
-        dir: dir.clone(),
-        durable_index: state.durable_commit,
-        sealed: Vec::new(),
-        live: Vec::new(),
-        active: None,
-        has_header: true,
-        damage: None,
-        last_append_time_ns: 0,
-    };
+    let mut walk = Walk::new(io, bucket_id, settings, (&state, Mode::Repair));
     let candidates = list_segments(io, &dir).await?;
     walk.run(candidates, state.first_segment).await?;
     if walk.active.is_none() {
@@ -148,6 +186,10 @@ async fn read_state(
             fresh
         }
     };
+    alone(state, bucket_id, settings)
+}
+
+fn alone(state: State, bucket_id: u16, settings: &RecoverySettings) -> Result<State, OpenError> {
     if !state.is_alone() {
         let (dir, voters) = (settings.dir.clone(), state.voters.len());
         return Err(OpenError::Clustered { dir, bucket_id, voters });
@@ -175,7 +217,30 @@ async fn list_segments(io: &Io, dir: &Path) -> Result<Vec<Candidate>, DiskError>
     Ok(found)
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(
+        io: &'a Io,
+        bucket_id: u16,
+        settings: &'a RecoverySettings,
+        (state, mode): (&State, Mode),
+    ) -> Self {
+        Self {
+            io,
+            settings,
+            bucket_id,
+            dir: bucket_dir(&settings.dir, bucket_id),
+            durable_index: state.durable_commit,
+            sealed: Vec::new(),
+            live: Vec::new(),
+            active: None,
+            has_header: true,
+            damage: None,
+            last_append_time_ns: 0,
+            last_index: state.base_index,
+            mode,
+        }
+    }
+
     async fn run(
         &mut self,
         candidates: Vec<Candidate>,
@@ -276,7 +341,9 @@ impl Walk<'_> {
             return Ok(Some(end));
         }
         // Rolled and not yet sealed, or its index is gone. A few newest may stay in memory; others get one now.
-        if later.len() <= MAX_ROLLED_SEGMENTS && !candidate.has_index {
+        if self.mode == Mode::LookOnly
+            || (later.len() <= MAX_ROLLED_SEGMENTS && !candidate.has_index)
+        {
             return Ok(None);
         }
         self.io.mark(site!("recovery.index_rebuilt"));
@@ -330,6 +397,7 @@ impl Walk<'_> {
         let footer = sealed.index.footer();
         self.last_append_time_ns = self.last_append_time_ns.max(footer.max_append_ns);
         self.durable_index = self.durable_index.max(footer.last_index);
+        self.last_index = footer.last_index;
         self.sealed.push(Arc::new(sealed));
     }
 
@@ -350,6 +418,7 @@ impl Walk<'_> {
         let scanned = self.scan(candidate, position, &mut live).await?;
         let mut active = scanned.0;
         let end = active.end();
+        self.last_index = end.next_index - 1;
         let is_rolled = if self.damage.is_some() {
             false
         } else {
@@ -522,6 +591,9 @@ impl Walk<'_> {
         expected: LogEnd,
         later: &[Candidate],
     ) -> Result<Verdict, OpenError> {
+        if expected.end_offset == 0 {
+            self.recall_witness(candidate.number, expected.next_index).await;
+        }
         let aftermath = inspect(candidate.file.clone(), expected).await?;
         let scene = Scene {
             aftermath,
@@ -543,8 +615,24 @@ impl Walk<'_> {
         Ok(verdict)
     }
 
+    /// What the checkpoint of a segment that lost its header knows to have been durable.
+    async fn recall_witness(&mut self, number: u64, first_index: u64) {
+        let manifest = &self.settings.manifest;
+        let partition_count = u32::from(manifest.partition_count);
+        let first =
+            SegmentHeader::first(self.bucket_id + 1, manifest.segment_size_bytes, partition_count);
+        let lost = SegmentHeader { number, first_index, ..first };
+        let recalled = checkpoint::recall(self.io, &self.dir, &lost, manifest.hash_seed).await;
+        if let Some(witness) = &recalled.witness {
+            self.durable_index = self.durable_index.max(witness.index);
+        }
+    }
+
     /// Puts a copy of a torn end aside and writes zeros over it. Durable on return.
     async fn cut(&self, candidate: &Candidate, offset: u64) -> Result<(), OpenError> {
+        if self.mode == Mode::LookOnly {
+            return Ok(());
+        }
         self.io.mark(site!("recovery.torn_tail_zeroed"));
         tracing::info!(bucket = self.bucket_id, segment = candidate.number, offset, "torn end cut");
         damaged::keep_copy(self.io, &self.dir, (candidate.number, &candidate.file), offset).await?;
@@ -573,17 +661,17 @@ impl Walk<'_> {
             self.settings.manifest.segment_size_bytes,
             u32::from(self.settings.manifest.partition_count),
         );
-        if self.damage.is_some() || !self.sealed.is_empty() || !self.live.is_empty() {
-            let last = self.sealed.last().map(|segment| segment.file.clone());
-            let last = last.or_else(|| self.live.last().map(|segment| segment.file.clone()));
-            if self.damage.is_none() {
-                let number = last.as_ref().map_or(state.first_segment, |file| file.number + 1);
-                self.damaged(number, 0, "the segment file is missing");
-            }
-            if let Some(file) = last {
-                self.active = Some((ActiveSegment::new(header), file.raw.clone()));
-                return Ok(());
-            }
+        let last = self.sealed.last().map(|segment| segment.file.clone());
+        let last = self.live.last().map(|segment| segment.file.clone()).or(last);
+        if self.damage.is_none() && (last.is_some() || self.durable_index > state.base_index) {
+            let number = last.as_ref().map_or(state.first_segment, |file| file.number + 1);
+            self.damaged(number, 0, "the segment file is missing");
+        }
+        if let Some(file) = last {
+            // Never written to: the bucket is read-only.
+            let header = SegmentHeader { number: file.number, ..header };
+            self.active = Some((ActiveSegment::new(header), file.raw.clone()));
+            return Ok(());
         }
         let number = state.first_segment;
         let size = self.settings.manifest.segment_size_bytes;

@@ -295,8 +295,12 @@ impl Writer {
         Ok(WitnessRing { file, next_count })
     }
 
-    /// The end of a tidy life: notes in the state slot how far the log is durable.
+    /// The end of a tidy life: notes in the state slot how far the log is durable. What was durable once stays noted,
+    /// however short a damaged log looks now: it is what tells damage from a torn end.
     async fn finish(&mut self) {
+        if matches!(self.bucket.lock_desk().health(), Health::ReadOnly { .. }) {
+            return;
+        }
         let durable = self.log.active.end().next_index - 1;
         let saved = self.log.slots.save(|state| state.durable_commit = durable).await;
         if let Err(error) = saved {

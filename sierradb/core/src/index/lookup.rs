@@ -247,7 +247,8 @@ impl Shelf {
         Ok(None)
     }
 
-    /// Frames that do hold `event_id`, from the newest segment on; at most one per partition.
+    /// The newest frame that does hold `event_id`. What cannot be read hides nothing that can: an error is the answer
+    /// only if the event is found nowhere else.
     pub(crate) async fn find_event(
         &self,
         partition: Option<u16>,
@@ -259,8 +260,15 @@ impl Shelf {
             (segments.candidates(live_hash(hash)), segments.sealed.clone(), segments.damage.clone())
         };
         let mut found = Found { frame: None, seen: Vec::new(), damage };
+        let mut unread = None;
         for place in candidates {
-            let frame = self.frame(&place).await?;
+            let frame = match self.frame(&place).await {
+                Ok(frame) => frame,
+                Err(error) => {
+                    unread.get_or_insert(error);
+                    continue;
+                }
+            };
             if self.holds(&place.file, &frame, partition, event_id)? {
                 found.frame = Some(Arc::new(frame));
                 return Ok(found);
@@ -268,17 +276,35 @@ impl Shelf {
             found.seen.push((place.file.number, place.offset));
         }
         for segment in sealed.iter().rev() {
-            let offsets = segment.index.event_offsets(hash).await;
-            let offsets = offsets.map_err(|error| self.index_error(&segment.file, &error))?;
-            for offset in offsets {
-                let frame = self.frame_at(&segment.file, offset).await?;
-                if self.holds(&segment.file, &frame, partition, event_id)? {
-                    found.frame = Some(Arc::new(frame));
+            match self.find_in(segment, hash, partition, event_id).await {
+                Ok(None) => {}
+                Ok(frame) => {
+                    found.frame = frame;
                     return Ok(found);
+                }
+                Err(error) => {
+                    unread.get_or_insert(error);
                 }
             }
         }
-        Ok(found)
+        unread.map_or(Ok(found), Err)
+    }
+
+    async fn find_in(
+        &self,
+        segment: &SealedSegment,
+        hash: u64,
+        partition: Option<u16>,
+        event_id: Uuid,
+    ) -> Result<Option<Arc<Frame>>, ReadError> {
+        let offsets = segment.index.event_offsets(hash).await;
+        for offset in offsets.map_err(|error| self.index_error(&segment.file, &error))? {
+            let frame = self.frame_at(&segment.file, offset).await?;
+            if self.holds(&segment.file, &frame, partition, event_id)? {
+                return Ok(Some(Arc::new(frame)));
+            }
+        }
+        Ok(None)
     }
 
     fn holds(

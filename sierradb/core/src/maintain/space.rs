@@ -42,6 +42,10 @@ impl SpaceWatch {
                 next_look = self.io.clock().now() + SPACE_CHECK_INTERVAL;
             }
             for (bucket, room) in &self.buckets {
+                // Nothing will be written there, and around damage nothing may change.
+                if matches!(bucket.lock_desk().health(), Health::ReadOnly { .. }) {
+                    continue;
+                }
                 if let Err(error) = room.prepare().await {
                     // The writer meets the same error when it needs the space, and answers for it.
                     tracing::debug!(bucket = bucket.id, %error, "no space made ready");

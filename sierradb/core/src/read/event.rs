@@ -26,7 +26,14 @@ pub(crate) async fn read_event(
     let mut uncertain = None;
     for bucket in hinted_bucket.chain(others) {
         let shelf = &bucket.shelf;
-        let found = bucket.find_event(None, event_id).await?;
+        let found = match bucket.find_event(None, event_id).await {
+            Ok(found) => found,
+            // Another bucket may hold the event in good health.
+            Err(error) => {
+                uncertain.get_or_insert(error);
+                continue;
+            }
+        };
         if let Some(frame) = found.frame {
             let record = record_of(&frame, event_id);
             return record.map_err(|error| ReadError::Damaged {
@@ -36,8 +43,8 @@ pub(crate) async fn read_event(
                 cause: error.to_string(),
             });
         }
-        if let (None, Some(damage)) = (&uncertain, found.damage) {
-            uncertain = Some(shelf.damaged(&damage));
+        if let Some(damage) = found.damage {
+            uncertain.get_or_insert(shelf.damaged(&damage));
         }
     }
     match uncertain {
