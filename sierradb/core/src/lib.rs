@@ -14,6 +14,7 @@ mod maintain;
 mod manifest;
 mod options;
 mod read;
+pub mod repair;
 mod segment;
 mod stats;
 mod store;

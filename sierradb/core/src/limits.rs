@@ -147,6 +147,12 @@ pub const MAX_DAMAGED_BYTES: u64 = 64 << 20;
 /// Longest single copy of a damaged range.
 pub const MAX_DAMAGED_COPY_BYTES: u64 = 32 << 20;
 
+/// Frames that a repair lists one by one; of more it tells the number and the ranges.
+pub const MAX_LOST_FRAMES_LISTED: usize = 10_000;
+
+/// Piece of a file copied at a time by a repair.
+pub const REPAIR_COPY_BYTES: u64 = 1 << 20;
+
 /// Piece of a file read at a time for its digest.
 pub const DIGEST_READ_BYTES: u64 = 1 << 20;
 

@@ -30,7 +30,8 @@ use crate::transaction::Transaction;
 
 /// File name of the lock inside the data directory.
 pub(crate) const LOCK_NAME: &str = "LOCK";
-const BUCKETS_NAME: &str = "buckets";
+/// Name of the directory of the buckets.
+pub(crate) const BUCKETS_NAME: &str = "buckets";
 
 /// One open directory.
 #[derive(Debug)]

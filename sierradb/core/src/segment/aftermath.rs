@@ -170,7 +170,7 @@ pub(crate) async fn inspect(file: Arc<dyn File>, expected: LogEnd) -> Result<Aft
 }
 
 /// Bytes at the start of `bytes` that are whole steps of zeros.
-fn leading_zero_steps(bytes: &[u8]) -> u64 {
+pub(crate) fn leading_zero_steps(bytes: &[u8]) -> u64 {
     let steps = bytes.chunks(STEP).position(|step| step.iter().any(|byte| *byte != 0));
     let len = steps.map_or(bytes.len(), |steps| steps * STEP);
     u64::try_from(len).unwrap_or(u64::MAX)

@@ -17,4 +17,4 @@ pub(crate) mod reader;
 pub(crate) mod space;
 #[cfg(test)]
 pub(crate) mod testing;
-mod window;
+pub(crate) mod window;
