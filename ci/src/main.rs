@@ -14,6 +14,7 @@ mod compat;
 mod error;
 mod lint;
 mod shell;
+mod sim;
 mod test;
 mod tidy;
 
@@ -37,6 +38,10 @@ enum Stage {
     Tidy,
     /// `cargo test --workspace`, with every outside client that the tests talk to
     Test,
+    /// The simulator over many seeds
+    Sim(sim::Seeds),
+    /// That the simulator catches every deliberate bug
+    Mutants(sim::Mutants),
     /// Foreign clients and documented examples on a real server
     Compat,
     /// SierraDB beside Redis Streams: rates, latencies, memory, start-up
@@ -62,6 +67,8 @@ fn run(stage: Stage) -> Result<(), Failure> {
         Stage::Lint => lint::run(&root),
         Stage::Tidy => tidy::run(&root),
         Stage::Test => test::run(&root),
+        Stage::Sim(seeds) => sim::run(&root, &seeds),
+        Stage::Mutants(mutants) => sim::mutants(&root, &mutants),
         Stage::Compat => compat::run(&root),
         Stage::Bench(options) => bench::run(&root, &options),
         Stage::Binary => binary::run(&root),

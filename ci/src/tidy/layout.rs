@@ -6,8 +6,6 @@ use super::tree::Tree;
 
 /// The document that lists what may lie at the top.
 pub(crate) const ARCHITECTURE: &str = "sierradb/docs/ARCHITECTURE.md";
-/// `lib.rs` files that hold logic on purpose: the bodies of fuzz targets are called by name from outside.
-const LIBS_WITH_LOGIC: [&str; 1] = ["fuzz/src/lib.rs"];
 
 pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     check_top_level(tree, findings);
@@ -17,7 +15,7 @@ pub(crate) fn check(tree: &Tree, findings: &mut Vec<Finding>) {
     }
     for (path, source) in tree.sources() {
         let lists_only = path.ends_with("/mod.rs") || path.ends_with("src/lib.rs");
-        if lists_only && !LIBS_WITH_LOGIC.contains(&path) {
+        if lists_only {
             check_lists_only(path, source, findings);
         }
     }
