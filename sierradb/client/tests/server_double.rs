@@ -5,13 +5,12 @@
     reason = "the redis crate opens sockets of the machine, so its other end must be one"
 )]
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sierradb_client::{
     ClientError, EAppendOptions, EMAppendEvent, ErrorCode, ExpectedVersion, SierraAsyncClientExt,
     SierraClient,
 };
-use sierradb_net::Decoder;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
@@ -34,11 +33,11 @@ async fn serve(scripts: Vec<Script>) -> (String, tokio::task::JoinHandle<()>) {
     (url, served)
 }
 
-async fn talk(mut stream: TcpStream, script: Script) {
-    let mut decoder = Decoder::new(1 << 20);
+async fn talk(stream: TcpStream, script: Script) {
+    let mut stream = BufReader::new(stream);
     for (expected, answer) in script {
         let line = loop {
-            let line = request(&mut stream, &mut decoder).await;
+            let line = request(&mut stream).await;
             let greeting = match line.split(' ').next() {
                 Some("HELLO") => "%1\r\n$5\r\nproto\r\n:3\r\n",
                 Some("CLIENT") => "+OK\r\n",
@@ -51,17 +50,22 @@ async fn talk(mut stream: TcpStream, script: Script) {
     }
 }
 
-/// The next request as one line.
-async fn request(stream: &mut TcpStream, decoder: &mut Decoder) -> String {
-    loop {
-        if let Some(words) = decoder.next().expect("the client speaks RESP") {
-            return words.iter().map(|w| String::from_utf8_lossy(w)).collect::<Vec<_>>().join(" ");
-        }
-        let mut received = BytesMut::with_capacity(4096);
-        let count = stream.read_buf(&mut received).await.expect("the client writes");
-        assert!(count > 0, "the client has left early");
-        decoder.input().extend_from_slice(&received);
+/// The next request as one line. The redis crate sends arrays of bulk strings and nothing else.
+async fn request(stream: &mut BufReader<TcpStream>) -> String {
+    let mut words = Vec::new();
+    for _ in 0..length(stream, '*').await {
+        let mut word = vec![0; length(stream, '$').await + 2];
+        stream.read_exact(&mut word).await.expect("the client writes");
+        words.push(String::from_utf8_lossy(&word).trim_end_matches("\r\n").to_owned());
     }
+    words.join(" ")
+}
+
+async fn length(stream: &mut BufReader<TcpStream>, kind: char) -> usize {
+    let mut line = String::new();
+    stream.read_line(&mut line).await.expect("the client writes");
+    let digits = line.trim_end().strip_prefix(kind).expect("an array of bulk strings");
+    digits.parse().expect("a length")
 }
 
 fn frame(cursor: u64) -> String {
