@@ -91,6 +91,7 @@ impl ConnectionTask {
         }
         for _ in 0..ROUNDS_PER_WAKE {
             while self.work(context) {}
+            self.end_subscriptions();
             self.settle(self.session.append_bytes());
             let was_held_back = self.connection.outgoing().is_over_budget();
             let is_stalled = self.poll_budget(context).is_pending();
@@ -100,7 +101,7 @@ impl ConnectionTask {
             self.count_bytes();
             match turn {
                 Poll::Ready(Ok(Turn::Received | Turn::Drained)) => {}
-                Poll::Ready(Ok(Turn::Ended)) => self.reach_end(),
+                Poll::Ready(Ok(Turn::Ended)) => self.is_at_end = true,
                 Poll::Ready(Err(_)) => return Poll::Ready(Ended::Gone),
                 // Replies and requests that were held back go on as soon as there is room for them.
                 Poll::Pending if was_held_back && !self.connection.outgoing().is_over_budget() => {}
@@ -109,6 +110,7 @@ impl ConnectionTask {
                     return self.poll_end(context);
                 }
             }
+            self.end_subscriptions();
             if let Poll::Ready(ended) = self.poll_end(context) {
                 return Poll::Ready(ended);
             }
@@ -186,11 +188,14 @@ impl ConnectionTask {
         }
     }
 
-    /// The client sends no more: its subscriptions end, what it asked is answered.
-    fn reach_end(&mut self) {
-        self.is_at_end = true;
-        self.session.end_subscriptions();
-        self.set_deadline();
+    /// Ends them, also one that began a moment ago, once the client sends no more, and after QUIT or a protocol error.
+    /// A server that stops lets them say their last word instead.
+    fn end_subscriptions(&mut self) {
+        let is_last_answer = self.session.is_closing() && self.stopping.is_some();
+        if self.is_at_end || is_last_answer {
+            self.session.end_subscriptions();
+            self.set_deadline();
+        }
     }
 
     fn set_deadline(&mut self) {

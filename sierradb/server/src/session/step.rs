@@ -251,6 +251,9 @@ impl Session {
         let Prepared { id, sources, window, kind } = prepared;
         let lane = Arc::clone(self.members.lane());
         let member = Arc::new(Member::new(id, kind, window, lane, out.push_sender()));
+        if self.is_closing {
+            member.ends.cancel(); // the server began to stop while this was being made
+        }
         self.members.enter(Arc::clone(&member));
         let count = self.members.count();
         self.client.set_subscriptions(count);

@@ -149,3 +149,116 @@ fn more_requests_than_may_be_in_work_are_all_answered() {
         client.expect_bytes(b"+PONG\r\n");
     }
 }
+
+#[test]
+fn an_answer_that_closes_also_closes_with_subscriptions() {
+    let server = TestServer::start();
+    for (last, answer) in [
+        (&b"QUIT\r\n"[..], "+OK\r\n"),
+        (b"*1\r\n*1\r\n", "-ERR Protocol error: expected '$', got '*'\r\n"),
+    ] {
+        let mut client = server.resp3();
+        client.call("ESUB s PUSH event");
+        client.raw(last);
+        assert_eq!(String::from_utf8_lossy(&client.rest()), answer);
+    }
+}
+
+/// Words that mean something somewhere, for requests at random.
+const WORDS: &[&str] = &[
+    "EAPPEND",
+    "EMAPPEND",
+    "ESCAN",
+    "EPSCAN",
+    "ESUB",
+    "EPSUB",
+    "EACK",
+    "EUNSUB",
+    "HELLO",
+    "CLIENT",
+    "INFO",
+    "CONFIG",
+    "COMMAND",
+    "PING",
+    "RESET",
+    "QUIT",
+    "EGET",
+    "ESVER",
+    "EPSEQ",
+    "DBSIZE",
+    "AUTH",
+    "s",
+    "a",
+    "*",
+    "0-31",
+    "FROM",
+    "LATEST",
+    "MAP",
+    "s=1",
+    "WINDOW",
+    "1",
+    "2",
+    "3",
+    "-",
+    "+",
+    "COUNT",
+    "0",
+    "PAYLOAD",
+    "any",
+    "EXPECTED_VERSION",
+    "550e8400-e29b-41d4-a716-446655440000",
+    "REPLY",
+    "SKIP",
+    "ON",
+    "OFF",
+    "LIST",
+    "KILL",
+    "ID",
+    "DOCS",
+    "GET",
+    "",
+    "PUSH",
+    "event",
+    "PARTITION_KEY",
+    "TIMESTAMP",
+    "default",
+];
+
+fn random_request(prng: &mut sierradb_io::Prng) -> Vec<u8> {
+    let command = WORDS[usize::try_from(prng.below(21)).unwrap()];
+    let words: Vec<&[u8]> = std::iter::once(command)
+        .chain((0..prng.below(7)).map(|_| *prng.pick(WORDS).unwrap()))
+        .map(str::as_bytes)
+        .collect();
+    let mut bytes = request(&words);
+    match prng.below(20) {
+        0 => bytes.truncate(bytes.len() / 2),
+        1 => prng.fill(&mut bytes),
+        _ => {}
+    }
+    bytes
+}
+
+#[test]
+fn random_requests_leave_no_connection_behind() {
+    let server = TestServer::start();
+    let mut prng = sierradb_io::Prng::new(11);
+    for _ in 0..150 {
+        let mut client = server.connect();
+        for _ in 0..prng.below(30) {
+            client.raw_until_closed(&random_request(&mut prng));
+        }
+    }
+    let mut client = server.connect();
+    let count = |client: &mut Client| {
+        let info = text(&client.call("INFO clients"));
+        info.lines()
+            .find_map(|line| line.strip_prefix("connected_clients:").map(str::to_owned))
+            .unwrap()
+    };
+    let before = Instant::now();
+    while count(&mut client) != "1" {
+        assert!(before.elapsed() < Duration::from_secs(4), "{}", text(&client.call("CLIENT LIST")));
+    }
+    assert!(text(&client.call("INFO subscriptions")).contains("count:0\r\n"));
+}
