@@ -16,4 +16,5 @@ pub(crate) mod solo;
 pub(crate) mod verdict;
 mod version_check;
 pub(crate) mod waiters;
+pub(crate) mod walk;
 pub(crate) mod writer;
