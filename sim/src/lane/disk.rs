@@ -356,7 +356,8 @@ impl<'a> Run<'a> {
                 continue;
             }
             let offset = self.draw.below(len);
-            match self.draw.below(4) {
+            let what = self.draw.below(4);
+            match what {
                 0 => self.world.host.remove_file(&path),
                 1 => self.world.host.truncate_file(&path, offset),
                 _ => {

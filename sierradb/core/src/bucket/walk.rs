@@ -188,9 +188,10 @@ impl<'a> Walk<'a> {
             return Ok(Some(end));
         }
         // Rolled and not yet sealed, or its index is gone. A few newest may stay in memory; others get one now.
-        if self.mode == Mode::LookOnly
-            || (later.len() <= MAX_ROLLED_SEGMENTS && !candidate.has_index)
-        {
+        // Never one before a sealed one: what is in memory counts as newer than all that is sealed.
+        let is_sealed_later = later.iter().any(|later| later.has_index);
+        let may_stay = later.len() <= MAX_ROLLED_SEGMENTS && !candidate.has_index;
+        if self.mode == Mode::LookOnly || (may_stay && !is_sealed_later) {
             return Ok(None);
         }
         self.io.mark(site!("recovery.index_rebuilt"));
