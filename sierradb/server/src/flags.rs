@@ -46,7 +46,7 @@ pub struct ServeFlags {
     /// Log filter, as debug or sierradb=debug,warn [default: info]
     #[arg(short, long, value_name = "FILTER")]
     pub log: Option<String>,
-    /// Nodes of the cluster [default: entries of [[nodes]], else 1]
+    /// Nodes of the cluster [default: as many as the file has nodes entries, else 1]
     #[arg(short, long, value_name = "N")]
     pub node_count: Option<u64>,
     /// Which of them this is, from 0; required with more than one
@@ -69,6 +69,31 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Print the frames and events of one segment file
     Dump(DumpArgs),
+    /// Show what is damaged in a data directory that is not being served, and give it up if told so
+    ///
+    /// Exit codes: 0 nothing to do or done, 1 shown only, 3 not possible.
+    Repair(RepairArgs),
+}
+
+/// Arguments of `repair`.
+#[derive(Debug, Clone, Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["bucket", "manifest"])))]
+pub struct RepairArgs {
+    /// Data directory
+    #[arg(value_name = "DIR")]
+    pub dir: String,
+    /// Bucket whose log cannot be read to its end
+    #[arg(short, long, value_name = "N")]
+    pub bucket: Option<u16>,
+    /// End the log before the damage; what lies behind it is copied to damaged/ first
+    #[arg(long, requires = "bucket")]
+    pub accept_tail_loss: bool,
+    /// Find the manifest's settings in the segment files
+    #[arg(long)]
+    pub manifest: bool,
+    /// Write the manifest found
+    #[arg(long, requires = "manifest")]
+    pub accept: bool,
 }
 
 /// Arguments of `verify`.
@@ -163,6 +188,9 @@ mod tests {
         assert!(args.json && !args.quick);
         assert!(parse("--dir ./data verify ./data").is_err());
         assert!(parse("dump").is_err());
+        assert!(parse("repair ./data --bucket 1 --accept-tail-loss").is_ok());
+        assert!(parse("repair ./data").is_err(), "it must be said what is to be repaired");
+        assert!(parse("repair ./data --manifest --accept-tail-loss").is_err());
     }
 
     #[test]

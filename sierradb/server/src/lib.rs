@@ -14,6 +14,7 @@ pub mod limits;
 pub mod logging;
 mod metrics;
 pub mod offline;
+pub mod repair;
 mod run;
 mod session;
 mod shared;

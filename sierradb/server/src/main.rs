@@ -12,7 +12,7 @@ use sierradb_io::{Io, Shutdown};
 use sierradb_server::config::{self, Config, ConfigError};
 use sierradb_server::flags::{Command, Flags};
 use sierradb_server::stop::Signals;
-use sierradb_server::{logging, offline, run};
+use sierradb_server::{logging, offline, repair, run};
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -37,6 +37,7 @@ fn run_offline(command: &Command) -> ExitCode {
         match command {
             Command::Verify(args) => offline::run_verify(&io, args).await,
             Command::Dump(args) => offline::run_dump(&io, args).await,
+            Command::Repair(args) => repair::run_repair(&io, args).await,
         }
     });
     code.map_or(ExitCode::FAILURE, ExitCode::from)

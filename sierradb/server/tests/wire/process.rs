@@ -306,4 +306,16 @@ fn a_directory_can_be_checked_and_its_segments_shown() {
     let damaged = command(dir.path(), &["verify", "./data"]).output().unwrap();
     assert_eq!(damaged.status.code(), Some(2));
     assert!(String::from_utf8(damaged.stdout).unwrap().contains("damaged: bucket 1 segment 1"));
+
+    // It is shown first, given up only if told so, and then the server takes appends again.
+    let repair = ["repair", "./data", "--bucket", "1"];
+    let shown = command(dir.path(), &repair).output().unwrap();
+    assert_eq!(shown.status.code(), Some(1));
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(text.contains("partition 21 would lose "), "{text}");
+    let accept = [&repair[..], &["--accept-tail-loss"]].concat();
+    assert_eq!(command(dir.path(), &accept).output().unwrap().status.code(), Some(0));
+    assert_eq!(command(dir.path(), &repair).output().unwrap().status.code(), Some(0));
+    let process = Process::start(dir.path(), &[]);
+    assert!(matches!(process.resp3().call("EAPPEND user-123 Again"), Value::Map(_)));
 }
