@@ -11,7 +11,7 @@
 //!
 //! Invariants: a sequence or version is given out once; entries leave in the order of their indexes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sierradb_protocol::{PartitionId, StreamId};
@@ -44,39 +44,35 @@ pub(crate) struct Facts {
     /// The answers cover all segments up to this one.
     pub(crate) through_segment: u64,
     /// Heads there; `None`: no such stream.
-    pub(crate) streams: Vec<(StreamId, Option<Head>)>,
+    pub(crate) streams: BTreeMap<StreamId, Option<Head>>,
     /// Frames there or in unsealed segments that do hold the id.
-    pub(crate) ids: Vec<(Uuid, Option<Arc<Frame>>)>,
+    pub(crate) ids: BTreeMap<Uuid, Option<Arc<Frame>>>,
     /// Candidates in unsealed segments that were looked at: (segment, offset).
-    pub(crate) seen: Vec<(u64, u64)>,
+    pub(crate) seen: BTreeSet<(u64, u64)>,
 }
 
 impl Facts {
     fn stream(&self, stream_id: &StreamId) -> Option<Option<Head>> {
-        self.streams.iter().find(|(known, _)| known == stream_id).map(|(_, head)| *head)
+        self.streams.get(stream_id).copied()
     }
 
     fn id(&self, event_id: Uuid) -> Option<Option<&Arc<Frame>>> {
-        self.ids.iter().find(|(known, _)| *known == event_id).map(|(_, frame)| frame.as_ref())
+        self.ids.get(&event_id).map(Option::as_ref)
     }
 }
 
 /// What to read before a transaction can be judged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ColdNeed {
-    pub(crate) streams: Vec<StreamId>,
-    pub(crate) ids: Vec<Uuid>,
+    pub(crate) streams: BTreeSet<StreamId>,
+    pub(crate) ids: BTreeSet<Uuid>,
 }
 
 impl ColdNeed {
     /// Asks for all that `other` asks for, too.
     pub(crate) fn add(&mut self, other: Self) {
-        let (streams, ids) = (other.streams, other.ids);
-        let new: Vec<StreamId> =
-            streams.into_iter().filter(|id| !self.streams.contains(id)).collect();
-        self.streams.extend(new);
-        let new: Vec<Uuid> = ids.into_iter().filter(|id| !self.ids.contains(id)).collect();
-        self.ids.extend(new);
+        self.streams.extend(other.streams);
+        self.ids.extend(other.ids);
     }
 }
 
@@ -207,7 +203,9 @@ impl Planner {
                 return Err(Verdict::Attached { index }); // the caller compares the contents
             }
             match self.stored(attempt, draft.event_id) {
-                None => attempt.need.ids.push(draft.event_id),
+                None => {
+                    attempt.need.ids.insert(draft.event_id);
+                }
                 Some(None) => {}
                 Some(Some(frame)) => {
                     return Err(self.answer_of(attempt.transaction, draft.event_id, &frame));
@@ -220,7 +218,7 @@ impl Planner {
     fn add_cold_streams(&self, attempt: &mut Attempt<'_>) {
         for draft in &attempt.transaction.events {
             if self.head(attempt, &draft.stream_id).is_none() {
-                attempt.need.streams.push(draft.stream_id.clone());
+                attempt.need.streams.insert(draft.stream_id.clone());
             }
         }
     }
@@ -264,7 +262,7 @@ impl Planner {
                 None => match self.head(attempt, &draft.stream_id) {
                     Some(stream) => stream,
                     None => {
-                        attempt.need.streams.push(draft.stream_id.clone());
+                        attempt.need.streams.insert(draft.stream_id.clone());
                         continue;
                     }
                 },

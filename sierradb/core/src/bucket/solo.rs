@@ -19,7 +19,7 @@ use super::waiters::PendingAppend;
 use crate::error::{AppendError, ReadError};
 use crate::feed::Feed;
 use crate::index::hash::event_id_hash;
-use crate::index::lookup::{Found, Segments, Shelf, live_hash};
+use crate::index::lookup::{Found, Segments, Shelf, WantedPartition, live_hash};
 use crate::limits::{COLD_READS_PER_ROUND, EXPIRY_INTERVAL, INDEX_REPAIRS_PER_READ};
 use crate::segment::frame::LogEntry;
 use crate::transaction::Transaction;
@@ -194,12 +194,12 @@ impl SoloBucket {
     /// As [`Shelf::find_event`], over index files that are rebuilt where needed.
     pub(crate) async fn find_event(
         &self,
-        partition: Option<u16>,
+        wanted: WantedPartition,
         event_id: Uuid,
     ) -> Result<Found, ReadError> {
         let mut attempts = 0;
         loop {
-            match self.shelf.find_event(partition, event_id).await {
+            match self.shelf.find_event(wanted, event_id).await {
                 Err(error) if self.is_mended(&error, &mut attempts).await => {}
                 outcome => return outcome,
             }
@@ -238,13 +238,14 @@ impl SoloBucket {
                     outcome => break outcome.map_err(AppendError::Read)?,
                 }
             };
-            facts.streams.push((stream_id.clone(), known.head));
+            facts.streams.insert(stream_id.clone(), known.head);
         }
+        let wanted = WantedPartition::Only(partition.get());
         for event_id in &need.ids {
-            let found = self.find_event(Some(partition.get()), *event_id).await;
+            let found = self.find_event(wanted, *event_id).await;
             let found = found.map_err(AppendError::Read)?;
             facts.seen.extend(found.seen);
-            facts.ids.push((*event_id, found.frame));
+            facts.ids.insert(*event_id, found.frame);
         }
         Ok(facts)
     }

@@ -247,11 +247,11 @@ impl Shelf {
         Ok(None)
     }
 
-    /// The newest frame that does hold `event_id`. What cannot be read hides nothing that can: an error is the answer
-    /// only if the event is found nowhere else.
+    /// The frame that holds `event_id`; in which of several partitions is up to `wanted`. What cannot be read hides
+    /// nothing that can: an error is the answer only if the event is found nowhere else.
     pub(crate) async fn find_event(
         &self,
-        partition: Option<u16>,
+        wanted: WantedPartition,
         event_id: Uuid,
     ) -> Result<Found, ReadError> {
         let hash = event_id_hash(self.hash_seed, &event_id);
@@ -269,17 +269,15 @@ impl Shelf {
                     continue;
                 }
             };
-            if self.holds(&place.file, &frame, partition, event_id)? {
-                found.frame = Some(Arc::new(frame));
+            if self.holds(&place.file, &frame, event_id)? && found.is_enough(frame, wanted) {
                 return Ok(found);
             }
             found.seen.push((place.file.number, place.offset));
         }
         for segment in sealed.iter().rev() {
-            match self.find_in(segment, hash, partition, event_id).await {
-                Ok(None) => {}
-                Ok(frame) => {
-                    found.frame = frame;
+            match self.find_in(segment, hash, (wanted, event_id), &mut found).await {
+                Ok(false) => {}
+                Ok(true) => {
                     return Ok(found);
                 }
                 Err(error) => {
@@ -287,36 +285,31 @@ impl Shelf {
                 }
             }
         }
-        unread.map_or(Ok(found), Err)
+        match unread {
+            Some(error) if found.frame.is_none() => Err(error),
+            Some(_) | None => Ok(found),
+        }
     }
 
+    /// Looks into one sealed segment; `true` if nothing better can be found elsewhere.
     async fn find_in(
         &self,
         segment: &SealedSegment,
         hash: u64,
-        partition: Option<u16>,
-        event_id: Uuid,
-    ) -> Result<Option<Arc<Frame>>, ReadError> {
+        (wanted, event_id): (WantedPartition, Uuid),
+        found: &mut Found,
+    ) -> Result<bool, ReadError> {
         let offsets = segment.index.event_offsets(hash).await;
         for offset in offsets.map_err(|error| self.index_error(&segment.file, &error))? {
             let frame = self.frame_at(&segment.file, offset).await?;
-            if self.holds(&segment.file, &frame, partition, event_id)? {
-                return Ok(Some(Arc::new(frame)));
+            if self.holds(&segment.file, &frame, event_id)? && found.is_enough(frame, wanted) {
+                return Ok(true);
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
-    fn holds(
-        &self,
-        file: &DataFile,
-        frame: &Frame,
-        partition: Option<u16>,
-        event_id: Uuid,
-    ) -> Result<bool, ReadError> {
-        if partition.is_some_and(|wanted| wanted != frame.header.partition) {
-            return Ok(false);
-        }
+    fn holds(&self, file: &DataFile, frame: &Frame, event_id: Uuid) -> Result<bool, ReadError> {
         let (_, events) =
             event_keys(frame).map_err(|error| self.frame_error(file, frame.offset, &error))?;
         for event in events {
@@ -387,10 +380,42 @@ impl Shelf {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) frame: Option<Arc<Frame>>,
-    /// Candidates that turned out to hold other ids: (segment, offset).
+    /// Candidates that were looked at and are not what was wanted alone: (segment, offset).
     pub(crate) seen: Vec<(u64, u64)>,
     /// The log goes on where it cannot be read: "not found" is not certain.
     pub(crate) damage: Option<Damage>,
+}
+
+/// Which partition's event is meant, since an id may be used once in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WantedPartition {
+    /// This one alone.
+    Only(u16),
+    /// This one, else the lowest.
+    Preferably(u16),
+}
+
+impl Found {
+    /// Takes a frame that holds the id, if it is better than what is there; `true` if none can be better.
+    fn is_enough(&mut self, frame: Frame, wanted: WantedPartition) -> bool {
+        let partition = frame.header.partition;
+        match wanted {
+            WantedPartition::Only(only) if partition != only => false,
+            WantedPartition::Only(best) | WantedPartition::Preferably(best)
+                if partition == best =>
+            {
+                self.frame = Some(Arc::new(frame));
+                true
+            }
+            WantedPartition::Only(_) | WantedPartition::Preferably(_) => {
+                let lowest = self.frame.as_ref().map_or(u16::MAX, |it| it.header.partition);
+                if self.frame.is_none() || partition < lowest {
+                    self.frame = Some(Arc::new(frame));
+                }
+                false
+            }
+        }
+    }
 }
 
 impl Segments {

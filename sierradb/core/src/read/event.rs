@@ -1,4 +1,7 @@
-//! An event by its id: the partition that the id hints at first, then the other buckets.
+//! An event by its id: the partition that the id hints at first, then the others.
+//!
+//! An id may be used once in every partition. Asked for such an id, all nodes give the same event: that of the hinted
+//! partition, else of the lowest.
 
 use std::sync::Arc;
 
@@ -9,8 +12,10 @@ use super::scan::record_of;
 use crate::bucket::solo::SoloBucket;
 use crate::error::ReadError;
 use crate::event::EventRecord;
+use crate::index::lookup::WantedPartition;
+use crate::segment::frame::Frame;
 
-/// Looks for `event_id` in the bucket of `hinted`, then in the others in ascending order; the first hit wins.
+/// Looks for `event_id` in partition `hinted`, then in all others.
 ///
 /// # Errors
 /// [`ReadError`]. A damaged bucket that might hold the event makes "not found" uncertain, which is an error too.
@@ -24,9 +29,11 @@ pub(crate) async fn read_event(
     let hinted_bucket = buckets.iter().filter(|bucket| bucket.id == first);
     let others = buckets.iter().filter(|bucket| bucket.id != first);
     let mut uncertain = None;
+    let mut lowest: Option<(u16, Arc<Frame>)> = None;
     for bucket in hinted_bucket.chain(others) {
         let shelf = &bucket.shelf;
-        let found = match bucket.find_event(None, event_id).await {
+        let wanted = WantedPartition::Preferably(hinted.get());
+        let found = match bucket.find_event(wanted, event_id).await {
             Ok(found) => found,
             // Another bucket may hold the event in good health.
             Err(error) => {
@@ -35,20 +42,30 @@ pub(crate) async fn read_event(
             }
         };
         if let Some(frame) = found.frame {
-            let record = record_of(&frame, event_id);
-            return record.map_err(|error| ReadError::Damaged {
-                bucket_id: bucket.id,
-                segment: 0,
-                offset: frame.offset,
-                cause: error.to_string(),
-            });
+            let partition = frame.header.partition;
+            if partition == hinted.get() {
+                return record(bucket.id, &frame, event_id);
+            }
+            if lowest.as_ref().is_none_or(|(_, known)| partition < known.header.partition) {
+                lowest = Some((bucket.id, frame));
+            }
         }
         if let Some(damage) = found.damage {
             uncertain.get_or_insert(shelf.damaged(&damage));
         }
     }
-    match uncertain {
-        Some(error) => Err(error),
-        None => Ok(None),
+    match (lowest, uncertain) {
+        (Some((bucket_id, frame)), _) => record(bucket_id, &frame, event_id),
+        (None, Some(error)) => Err(error),
+        (None, None) => Ok(None),
     }
+}
+
+fn record(bucket_id: u16, frame: &Frame, event_id: Uuid) -> Result<Option<EventRecord>, ReadError> {
+    record_of(frame, event_id).map_err(|error| ReadError::Damaged {
+        bucket_id,
+        segment: 0,
+        offset: frame.offset,
+        cause: error.to_string(),
+    })
 }
