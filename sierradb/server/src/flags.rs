@@ -86,13 +86,13 @@ pub struct RepairArgs {
     #[arg(short, long, value_name = "N")]
     pub bucket: Option<u16>,
     /// End the log before the damage; what lies behind it is copied to damaged/ first
-    #[arg(long, requires = "bucket")]
+    #[arg(long, requires = "bucket", conflicts_with = "manifest")]
     pub accept_tail_loss: bool,
     /// Find the manifest's settings in the segment files
     #[arg(long)]
     pub manifest: bool,
     /// Write the manifest found
-    #[arg(long, requires = "manifest")]
+    #[arg(long, requires = "manifest", conflicts_with = "bucket")]
     pub accept: bool,
 }
 
