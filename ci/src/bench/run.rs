@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// Gigabytes of data for the measurement of start-up; 0 leaves it out
     #[arg(long, default_value_t = 0.25)]
     startup_gb: f64,
+    /// Measure this server instead of building one, for example that of another commit
+    #[arg(long)]
+    binary: Option<PathBuf>,
     /// Where bench.md and bench.svg go
     #[arg(long, default_value = "target/bench")]
     out: PathBuf,
@@ -80,7 +83,9 @@ pub(crate) struct Startup {
 
 /// Measures and writes the report.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<(), Failure> {
-    shell::step(root, "cargo", &["build", "--release", "--bin", "sierradb"])?;
+    if options.binary.is_none() && !options.noise {
+        shell::step(root, "cargo", &["build", "--release", "--bin", "sierradb"])?;
+    }
     let bench = Bench::new(root, options)?;
     let results = bench.measure()?;
     let out = root.join(&options.out);
@@ -140,7 +145,13 @@ impl<'a> Bench<'a> {
         }
         std::fs::create_dir_all(&dir).map_err(Failure::file(&dir))?;
         let ours = if options.noise { Kind::Redis } else { Kind::SierraDb };
-        Ok(Self { options, dir, sierradb: root.join("target/release/sierradb"), ours })
+        let built = || root.join("target/release/sierradb");
+        let mut sierradb = options.binary.clone().unwrap_or_else(built);
+        if !options.noise {
+            // The server runs in another folder than we do.
+            sierradb = std::fs::canonicalize(&sierradb).map_err(Failure::file(&sierradb))?;
+        }
+        Ok(Self { options, dir, sierradb, ours })
     }
 
     fn measure(&self) -> Result<Results, Failure> {
