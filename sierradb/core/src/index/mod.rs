@@ -5,6 +5,8 @@ mod blocks;
 pub(crate) mod build;
 mod check;
 pub(crate) mod filter;
+#[cfg(test)]
+mod fixture;
 pub(crate) mod footer;
 pub(crate) mod hash;
 pub(crate) mod heads;
