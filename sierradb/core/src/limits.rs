@@ -176,3 +176,6 @@ pub const VERIFY_ENTRIES_PER_PASS: usize = 16 << 20;
 
 /// Findings an offline check lists; further ones are only counted.
 pub const MAX_FINDINGS: usize = 1000;
+
+/// Sealed segments whose filters an append asks at once, some 0.1 µs each, before it would rather wait for a reader.
+pub const INLINE_FILTERS: usize = 256;

@@ -358,3 +358,44 @@ fn the_database_answers_like_plain_maps() {
     assert!(sealed > 10, "{sealed} segments sealed: the test is about them");
     assert!(cold > 10, "{cold} appends asked sealed segments");
 }
+
+#[test]
+fn appends_that_filters_in_memory_can_judge_wait_for_no_read() {
+    run_with(3, SimConfig::default(), |host| async move {
+        let options = DatabaseOptions {
+            partition_count: 1,
+            bucket_count: 1,
+            segment_size_bytes: 128 << 10,
+            min_free_bytes: 0,
+            ..DatabaseOptions::default()
+        };
+        let db = Database::open_with(host.boot(), Path::new(DIR), options).await.unwrap();
+        let append = async |nth: u64| {
+            let stream_id = StreamId::new(format!("stream-{nth}")).unwrap();
+            let key = default_partition_key(b"one");
+            let event = NewEvent {
+                event_id: Uuid::from_u128(u128::from(nth) << 64 | 7),
+                stream_id,
+                stream_version: ExpectedVersion::Any,
+                event_name: "Happened".into(),
+                timestamp: 1_729_247_400_000_000_000,
+                payload: vec![7; 200],
+                metadata: vec![],
+            };
+            db.append_events(Transaction::new(key, key, vec![event]).unwrap()).await.unwrap();
+        };
+        let mut nth = 0;
+        while host.mark_hits("segment.sealed") < 5 {
+            append(nth).await;
+            nth += 1;
+        }
+        let before = host.mark_hits("append.cold_read");
+        for more in nth..nth + 200 {
+            append(more).await;
+        }
+        let cold = host.mark_hits("append.cold_read") - before;
+        // Each of some six filters of ids, and of streams, lets one in 256 pass; each is loaded once.
+        assert!((1..40).contains(&cold), "{cold} of 200 appends waited");
+        db.close().await;
+    });
+}

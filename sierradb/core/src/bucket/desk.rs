@@ -3,7 +3,8 @@
 //! Whoever brings an append plans it there and then; the writer takes what was planned; who commits takes it out and
 //! answers. So an append that needs no cold read changes threads twice only: to the writer and back.
 //!
-//! Lock order: the desk, then (inside) the segments' lock for reading. Never the other way, never over an await.
+//! Lock order: the desk, then (inside) the segments' lock for reading, then for a moment that of remembered heads or of
+//! a part of the block cache. Never the other way, never over an await.
 //!
 //! Waiting is in order of arrival per partition: behind an append that waits for a read, later ones to the same
 //! partition wait too, so pipelined appends of one client get the numbers they would get one after another. A held

@@ -36,6 +36,12 @@ pub(crate) trait View {
 
     /// Number of the newest segment that only its index file knows; 0 if there is none.
     fn last_sealed(&self) -> u64;
+
+    /// Whether memory proves that no sealed segment holds an event id; `false` is no answer.
+    fn sealed_lack_event(&self, event_id: Uuid) -> bool;
+
+    /// Head of a stream in the sealed segments, if memory can tell; the outer `None` is no answer.
+    fn sealed_head(&self, key: &StreamKey) -> Option<Option<Head>>;
 }
 
 /// What had to be read for a transaction.
@@ -227,7 +233,9 @@ impl Planner {
     fn stored(&self, attempt: &Attempt<'_>, event_id: Uuid) -> Option<Option<Arc<Frame>>> {
         let candidates = attempt.view.live_candidates(event_id);
         let Some(known) = attempt.facts.and_then(|facts| Some((facts, facts.id(event_id)?))) else {
-            return (candidates.is_empty() && attempt.view.last_sealed() == 0).then_some(None);
+            let is_absent = candidates.is_empty()
+                && (attempt.view.last_sealed() == 0 || attempt.view.sealed_lack_event(event_id));
+            return is_absent.then_some(None);
         };
         let (facts, found) = known;
         if let Some(frame) = found {
@@ -289,7 +297,7 @@ impl Planner {
             None => match (attempt.facts.and_then(|facts| facts.stream(stream_id)), overlaid) {
                 (Some(known), _) => known,
                 (None, Some((head, _))) => Some(Head { next_version: 0, ..head }),
-                (None, None) => return None,
+                (None, None) => attempt.view.sealed_head(&key)?,
             },
         };
         let committed_next = committed.map_or(0, |head| head.next_version);

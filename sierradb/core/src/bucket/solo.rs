@@ -49,7 +49,7 @@ pub(crate) struct SoloBucket {
 /// What is committed, as the planner sees it.
 struct LiveView<'a> {
     segments: RwLockReadGuard<'a, Segments>,
-    hash_seed: u64,
+    shelf: &'a Shelf,
 }
 
 impl View for LiveView<'_> {
@@ -58,13 +58,21 @@ impl View for LiveView<'_> {
     }
 
     fn live_candidates(&self, event_id: Uuid) -> Vec<(u64, u64)> {
-        let hash = live_hash(event_id_hash(self.hash_seed, &event_id));
+        let hash = live_hash(event_id_hash(self.shelf.hash_seed(), &event_id));
         let places = self.segments.candidates(hash);
         places.into_iter().map(|place| (place.file.number, place.offset)).collect()
     }
 
     fn last_sealed(&self) -> u64 {
         self.segments.last_sealed()
+    }
+
+    fn sealed_lack_event(&self, event_id: Uuid) -> bool {
+        self.shelf.rules_out_event(&self.segments.sealed, event_id)
+    }
+
+    fn sealed_head(&self, key: &StreamKey) -> Option<Option<Head>> {
+        self.shelf.remembered_head(&self.segments.sealed, key.0, &key.1)
     }
 }
 
@@ -110,7 +118,7 @@ impl SoloBucket {
         let mut answers = Answers::new();
         let wakes = {
             let mut desk = self.lock_desk();
-            let view = LiveView { segments: self.shelf.read(), hash_seed: self.shelf.hash_seed() };
+            let view = LiveView { segments: self.shelf.read(), shelf: &self.shelf };
             work(&mut desk, &view, &mut answers)
         };
         if wakes.writer {

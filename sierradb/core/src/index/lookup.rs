@@ -21,7 +21,7 @@ use super::repairs::IndexRepairs;
 use super::sealed::{SealedIndex, StreamEntry};
 use crate::error::ReadError;
 use crate::feed::Feed;
-use crate::limits::{HEAD_CACHE_ENTRIES, RECENT_FRAMES_BYTES};
+use crate::limits::{HEAD_CACHE_ENTRIES, INLINE_FILTERS, RECENT_FRAMES_BYTES};
 use crate::read::fetch::CachedFile;
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::event_codec::event_keys;
@@ -211,7 +211,7 @@ impl Shelf {
                 break;
             }
             if let Some((entry, partition_key)) =
-                self.sealed_stream(segment, partition, stream_id).await?
+                self.sealed_stream(segment, partition, stream_id, None).await?
             {
                 let next_version = entry.first_version + u64::from(entry.count);
                 known.head = Some(StreamHead { next_version, partition_key });
@@ -224,18 +224,48 @@ impl Shelf {
         Ok(known)
     }
 
-    /// The entry of a stream in a sealed segment, verified against its first frame, and the stream's key.
+    /// Whether filters in memory rule an event id out of all of `sealed`. Reads nothing; `false` is no answer.
+    pub(crate) fn rules_out_event(&self, sealed: &[Arc<SealedSegment>], event_id: Uuid) -> bool {
+        let hash = event_id_hash(self.hash_seed, &event_id);
+        sealed.len() <= INLINE_FILTERS
+            && sealed.iter().rev().all(|segment| segment.index.surely_lacks_event(hash))
+    }
+
+    /// Head of a stream as far as `sealed` knows it, if memory can tell: it is remembered, and filters rule out what
+    /// is newer. Reads nothing; the outer `None` is no answer.
+    pub(crate) fn remembered_head(
+        &self,
+        sealed: &[Arc<SealedSegment>],
+        partition: u16,
+        stream_id: &StreamId,
+    ) -> Option<Option<StreamHead>> {
+        let known = self.lock_heads().get(partition, stream_id.as_bytes());
+        let covered = known.map_or(0, |known| known.through_segment);
+        let newer = sealed.partition_point(|segment| segment.file.number <= covered);
+        let newer = sealed.get(newer..).unwrap_or_default();
+        let hash = stream_hash(self.hash_seed, partition, stream_id.as_bytes());
+        let is_current = newer.len() <= INLINE_FILTERS
+            && newer.iter().rev().all(|segment| segment.index.surely_lacks_stream(hash));
+        is_current.then_some(known.and_then(|known| known.head))
+    }
+
+    /// The entry of a stream in a sealed segment, verified against its first frame, and the stream's key. With a
+    /// version: only an entry that covers it, and others are not even verified.
     pub(crate) async fn sealed_stream(
         &self,
         segment: &Arc<SealedSegment>,
         partition: u16,
         stream_id: &StreamId,
+        version: Option<u64>,
     ) -> Result<Option<(StreamEntry, Uuid)>, ReadError> {
         let id = stream_id.as_bytes();
         let hash = stream_hash(self.hash_seed, partition, id);
         let id_len = u8::try_from(id.len()).unwrap_or(u8::MAX);
         let entries = segment.index.stream(hash, partition, id_len).await;
         for entry in entries.map_err(|error| self.index_error(&segment.file, &error))? {
+            if version.is_some_and(|version| !entry.versions().contains(&version)) {
+                continue;
+            }
             let frame = self.frame_at(&segment.file, entry.first_offset).await?;
             let (partition_key, mut events) = event_keys(&frame)
                 .map_err(|error| self.frame_error(&segment.file, entry.first_offset, &error))?;

@@ -79,6 +79,20 @@ impl Pages {
     /// known to be of that section, so their headers are not looked at again. A bad page, or a position beyond the
     /// section, counts as "not without waiting".
     pub(crate) fn try_bytes(&self, extent: Extent, positions: [u32; 3]) -> Option<[u8; 3]> {
+        self.bytes_of(extent, positions, |block| self.try_block(block))
+    }
+
+    /// The same from cached blocks alone: nothing is read, not even from the page cache.
+    pub(crate) fn cached_bytes(&self, extent: Extent, positions: [u32; 3]) -> Option<[u8; 3]> {
+        self.bytes_of(extent, positions, |block| self.cache.get(self.key(block)))
+    }
+
+    fn bytes_of(
+        &self,
+        extent: Extent,
+        positions: [u32; 3],
+        block_of: impl Fn(u32) -> Option<Bytes>,
+    ) -> Option<[u8; 3]> {
         let mut found = [0; 3];
         let mut last: Option<(u32, Bytes)> = None;
         for (byte, position) in found.iter_mut().zip(positions) {
@@ -86,7 +100,7 @@ impl Pages {
             let block = page / self.per_block;
             let bytes = match last.take() {
                 Some((known, bytes)) if known == block => bytes,
-                _ => self.try_block(block)?,
+                _ => block_of(block)?,
             };
             let start = usize::try_from(page % self.per_block).ok()? * PAGE_LEN;
             *byte = *bytes.get(start + HEADER_LEN + at)?;

@@ -7,6 +7,7 @@
 //! Answers are candidates: hashes are compared, ids are not. The caller reads the frame and compares. A page that
 //! fails its check is an error that names it, never an answer. Nothing is retried here.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -55,6 +56,20 @@ pub(crate) struct StreamEntry {
     pub(crate) partition: u16,
     /// Length of its id in bytes.
     pub(crate) id_len: u8,
+}
+
+impl StreamEntry {
+    /// Its versions here.
+    pub(crate) fn versions(&self) -> Range<u64> {
+        self.first_version..self.first_version.saturating_add(u64::from(self.count))
+    }
+}
+
+impl PartitionEntry {
+    /// Its sequences here.
+    pub(crate) fn sequences(&self) -> Range<u64> {
+        self.first_sequence..self.first_sequence.saturating_add(u64::from(self.count))
+    }
 }
 
 /// A partition's part in the segment.
@@ -172,6 +187,33 @@ impl SealedIndex {
     #[cfg(test)]
     pub(crate) fn try_lacks_stream(&self, hash: u64) -> Option<bool> {
         self.try_lacks(Section::StreamFilter, self.footer.stream_filter?, hash)
+    }
+
+    /// Whether what is cached of the event filter proves that no event or key has this hash. Reads nothing.
+    pub(crate) fn surely_lacks_event(&self, hash: u64) -> bool {
+        let sections = (Section::Events, Section::EventFilter);
+        self.surely_lacks(sections, self.footer.event_filter, hash)
+    }
+
+    /// Whether what is cached of the stream filter proves that no stream has this hash. Reads nothing.
+    pub(crate) fn surely_lacks_stream(&self, hash: u64) -> bool {
+        let sections = (Section::Streams, Section::StreamFilter);
+        self.surely_lacks(sections, self.footer.stream_filter, hash)
+    }
+
+    fn surely_lacks(
+        &self,
+        (section, filter): (Section, Section),
+        shape: Option<FilterShape>,
+        hash: u64,
+    ) -> bool {
+        if self.footer.extent(section).entries == 0 {
+            return true;
+        }
+        let Some(shape) = shape else { return false };
+        let probe = shape.probe(hash);
+        let bytes = self.pages.cached_bytes(self.footer.extent(filter), probe.at);
+        bytes.is_some_and(|[first, second, third]| first ^ second ^ third != probe.fingerprint)
     }
 
     /// Offsets of the frames that may hold the event id, or idempotency key, of this hash; ascending. Read them and

@@ -109,7 +109,6 @@ impl BlockCache {
     }
 
     /// The block if it is here.
-    #[cfg(test)]
     pub(crate) fn get(&self, key: BlockKey) -> Option<Bytes> {
         self.shard(key).hit(key)
     }

@@ -225,17 +225,16 @@ async fn sealed_places(
     let failed = |error| shelf.index_error(&segment.file, &error);
     let (start, offsets) = match source {
         Source::Stream { partition, id } => {
-            let Some((entry, _)) = shelf.sealed_stream(segment, partition, id).await? else {
-                return Ok(None);
-            };
-            let run = entry.first_version..entry.first_version + u64::from(entry.count);
-            let Some((start, nth, count)) = nth_of(run, anchor, wanted) else { return Ok(None) };
+            let found = shelf.sealed_stream(segment, partition, id, Some(anchor)).await?;
+            let Some((entry, _)) = found else { return Ok(None) };
+            let found = nth_of(entry.versions(), anchor, wanted);
+            let Some((start, nth, count)) = found else { return Ok(None) };
             (start, segment.index.stream_offsets(&entry, nth, count).await.map_err(failed)?)
         }
         Source::Partition { partition } => {
             let Some(entry) = segment.index.partition(partition) else { return Ok(None) };
-            let run = entry.first_sequence..entry.first_sequence + u64::from(entry.count);
-            let Some((start, nth, count)) = nth_of(run, anchor, wanted) else { return Ok(None) };
+            let found = nth_of(entry.sequences(), anchor, wanted);
+            let Some((start, nth, count)) = found else { return Ok(None) };
             (start, segment.index.partition_offsets(&entry, nth, count).await.map_err(failed)?)
         }
     };
