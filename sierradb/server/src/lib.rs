@@ -22,3 +22,8 @@ pub mod stop;
 mod subscription;
 
 pub use run::{Server, StartError, run};
+
+/// The README's Rust examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
