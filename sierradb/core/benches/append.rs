@@ -11,6 +11,7 @@ use sierradb::{DatabaseOptions, PendingAppend};
 use sierradb_io::os::wait;
 use sierradb_io::{DiskError, Io, OpenOptions};
 
+#[path = "support/transactions.rs"]
 mod support;
 
 const FRAME_BYTES: usize = 400;

@@ -5,6 +5,7 @@
 use sierradb::{Database, DatabaseOptions, PendingAppend};
 use sierradb_io::os::wait;
 
+#[path = "support/transactions.rs"]
 mod support;
 
 const EVENTS: u64 = 200_000;

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use sierradb::{Database, DatabaseOptions, Direction, PartitionId, PendingAppend, ReadRange};
 use sierradb_io::os::wait;
 
+#[path = "support/transactions.rs"]
 mod support;
 
 const EVENTS: u64 = 100_000;
