@@ -106,8 +106,14 @@ fn machine() -> String {
     };
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = read("/proc/sys/kernel/osrelease");
+    let load = read("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or_default();
     let name = value("model name");
-    format!("Machine: {name}, {cores} cores, Linux {}.", kernel.trim())
+    // Three processes share the cores here; much more than 3 means that others worked as well.
+    format!(
+        "Machine: {name}, {cores} cores, Linux {}, load average {load} at the end.",
+        kernel.trim()
+    )
 }
 
 /// A duration in the unit that reads best.
