@@ -38,11 +38,17 @@ pub(crate) enum Until {
 /// What a load saw.
 pub(crate) struct Measured {
     pub(crate) replies: u64,
+    all_replies: u64,
     pub(crate) elapsed: Duration,
     pub(crate) latency: Histogram,
 }
 
 impl Measured {
+    /// Replies, those outside the counted time included.
+    pub(crate) fn all_replies(&self) -> f64 {
+        u32::try_from(self.all_replies).map_or(f64::from(u32::MAX), f64::from)
+    }
+
     /// Replies per second.
     pub(crate) fn rate(&self) -> f64 {
         let replies = u32::try_from(self.replies).map_or(f64::from(u32::MAX), f64::from);
@@ -116,7 +122,12 @@ impl Progress {
             Until::Time { warm_up, measured } => (now + warm_up, Some(now + warm_up + measured)),
             Until::Requests(_) => (now, None),
         };
-        let measured = Measured { replies: 0, elapsed: Duration::ZERO, latency: Histogram::new() };
+        let measured = Measured {
+            replies: 0,
+            all_replies: 0,
+            elapsed: Duration::ZERO,
+            latency: Histogram::new(),
+        };
         Self { load, counting_from, ends, sent: 0, under_way: 0, last_reply: now, measured }
     }
 
@@ -150,6 +161,7 @@ impl Progress {
 
     fn count(&mut self, client: &Client, complete: usize, now: Instant) {
         self.under_way = self.under_way.saturating_sub(complete);
+        self.measured.all_replies += u64::try_from(complete).unwrap_or(0);
         self.last_reply = now;
         let in_time = now >= self.counting_from && self.ends.is_none_or(|ends| now < ends);
         for _ in 0..if in_time { complete } else { 0 } {

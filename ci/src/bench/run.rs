@@ -50,6 +50,9 @@ pub(crate) struct Options {
     /// Fail where a ratio lies below its floor
     #[arg(long)]
     enforce: bool,
+    /// Only rows whose name contains this, for example `pipeline`
+    #[arg(long)]
+    only: Option<String>,
     /// Drive Redis on both sides: how far from 1.0 chance alone gets on this machine
     #[arg(long)]
     noise: bool,
@@ -162,7 +165,8 @@ impl<'a> Bench<'a> {
         fill(&ours, READ_FILL)?;
         fill(&theirs, READ_FILL)?;
         let mut compared = Vec::new();
-        for row in &ROWS {
+        let only = self.options.only.as_deref().unwrap_or_default();
+        for row in ROWS.iter().filter(|row| row.name.contains(only)) {
             compared.push(self.compare(row, &ours, &theirs)?);
             if compared.len() <= DISK_PROBES_BETWEEN {
                 disk.add(&disk::sync_latency(&self.dir, DISK_PROBE)?);
@@ -193,8 +197,15 @@ impl<'a> Bench<'a> {
                 let ours_now = first == (round % 2 == 0);
                 let server = if ours_now { ours } else { theirs };
                 let mut requests = Requests::new(server.kind, row.question, row.prefix());
+                let before = server.processor_time()?;
                 let result = load::run(server.address, load, &mut requests)?;
-                println!("{:34} {:?} {:.0}/s", row.name, server.kind, result.rate());
+                let used = server.processor_time()?.saturating_sub(before);
+                let each = used.as_secs_f64() * 1e6 / result.all_replies().max(1.0);
+                let (name, kind) = (row.name, server.kind);
+                println!(
+                    "{name:34} {kind:?} {:.0}/s, {each:.1} µs of processor each",
+                    result.rate()
+                );
                 if ours_now { compared.ours.push(result) } else { compared.theirs.push(result) }
             }
         }

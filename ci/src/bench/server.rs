@@ -14,6 +14,10 @@ use std::time::{Duration, Instant};
 const START_MAX: Duration = Duration::from_secs(300);
 /// And gone after so long.
 const STOP_MAX: Duration = Duration::from_secs(60);
+/// Of /proc/<pid>/stat behind the name: user and system time follow each other there.
+const USER_TICKS_FIELD: usize = 11;
+/// The unit of these times, the same on all architectures of Linux.
+const MILLIS_PER_TICK: u64 = 10;
 const READY: &str = "ready to receive connections on ";
 
 /// A running server; killed when dropped.
@@ -54,6 +58,20 @@ impl Server {
             command: path.display().to_string(),
             what: error.to_string(),
         })
+    }
+
+    /// Time that its threads have run so far.
+    pub(crate) fn processor_time(&self) -> Result<Duration, Failure> {
+        let path = PathBuf::from(format!("/proc/{}/stat", self.child.id()));
+        let text = std::fs::read_to_string(&path).map_err(Failure::file(&path))?;
+        let behind_name = text.rsplit_once(')').map_or("", |(_, behind)| behind);
+        let ticks: u64 = behind_name
+            .split_whitespace()
+            .skip(USER_TICKS_FIELD)
+            .take(2)
+            .filter_map(|word| word.parse::<u64>().ok())
+            .sum();
+        Ok(Duration::from_millis(ticks * MILLIS_PER_TICK))
     }
 
     /// Ends the server and waits until it is gone.
