@@ -31,6 +31,18 @@ pub trait Spawner: Send + Sync {
 
     /// Runs `body` on a thread of its own, which it may block. In the simulation an ordinary task.
     fn dedicated(&self, name: TaskName, body: Fut<'static, ()>) -> Task;
+
+    /// Runs `body`, which blocks its thread for as long as one write and one sync take, and no longer. Where the disk
+    /// is fast and cores are few, it may run among the other tasks: then no append changes threads. Else as
+    /// [`Spawner::dedicated`].
+    fn syncing(&self, name: TaskName, body: Fut<'static, ()>) -> Task {
+        self.dedicated(name, body)
+    }
+
+    /// Whether tasks begun by [`Spawner::syncing`] run on one thread, with everything else.
+    fn syncs_share_thread(&self) -> bool {
+        false
+    }
 }
 
 /// A started task. Dropping the handle leaves it running.

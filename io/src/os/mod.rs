@@ -6,7 +6,8 @@
 //! # Who may block
 //! File futures make their system call inside their first poll and return `Ready`, so whoever may block runs
 //! straight through. Three kinds of threads may: those of [`Spawner::dedicated`](crate::Spawner::dedicated), the
-//! reader threads, and the helper thread of [`wait`]. Elsewhere inside a runtime, reads, lists and read-only opens
+//! reader threads, and the helper thread of [`wait`]; and, with [`Syncs::AmongTasks`], a runtime's thread for one
+//! turn of a task begun by [`Spawner::syncing`](crate::Spawner::syncing). Elsewhere inside a runtime, reads, lists and read-only opens
 //! go to the reader threads, and everything that changes the disk panics: it would stall unrelated tasks.
 //! Threads without any runtime may block as they like.
 
@@ -20,6 +21,7 @@ mod ambient;
 mod disk;
 mod errno;
 mod file;
+mod nearby;
 mod net;
 mod poison;
 mod read_pool;
@@ -29,5 +31,5 @@ mod world;
 pub use ambient::{OsClock, OsEntropy};
 pub use disk::OsDisk;
 pub use net::OsNet;
-pub use task::{OnPanic, OsSpawner, is_dedicated, wait};
+pub use task::{OnPanic, OsSpawner, Syncs, is_dedicated, wait};
 pub use world::OsOptions;

@@ -14,10 +14,11 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::nearby::{Nearby, Pace};
 use crate::{Fut, Spawner, Task, TaskControl, TaskName};
 
 thread_local! {
-    /// Whether this thread may block on the disk although it runs futures.
+    /// Whether this thread may block on the disk (now) although it runs futures.
     static DEDICATED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -34,6 +35,19 @@ pub(super) fn may_block() -> bool {
 /// Lets this thread block; called once by each thread made for it.
 pub(super) fn mark_dedicated() {
     DEDICATED.with(|dedicated| dedicated.set(true));
+}
+
+/// Lets this thread block while `work` runs.
+pub(super) fn while_dedicated<T>(work: impl FnOnce() -> T) -> T {
+    /// Takes the permission back, also if `work` panics.
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            DEDICATED.with(|dedicated| dedicated.set(self.0));
+        }
+    }
+    let _before = Before(DEDICATED.with(|dedicated| dedicated.replace(true)));
+    work()
 }
 
 /// Runs `future` on a helper thread of its own, which may block on the disk, and parks the caller until it is done.
@@ -104,6 +118,18 @@ impl Drop for Home {
     }
 }
 
+/// Runs `body` on a named thread of its own.
+pub(super) fn spawn_thread(name: TaskName, body: Fut<'static, ()>) {
+    let run = move || {
+        mark_dedicated();
+        timers_only().block_on(body);
+    };
+    thread::Builder::new()
+        .name(name.to_string())
+        .spawn(run)
+        .expect("the machine gives a thread: without it this part of the process cannot run");
+}
+
 /// What a panic inside a task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnPanic {
@@ -113,16 +139,34 @@ pub enum OnPanic {
     EndTask,
 }
 
+/// Where tasks that write and sync run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Syncs {
+    /// On threads of their own: nothing else ever waits for the disk.
+    #[default]
+    OnThreads,
+    /// Among the other tasks of a runtime with one thread, as long as the disk is fast: a sequential append costs
+    /// two changes of threads less, and what arrives during a sync is the next batch. When syncs become slow, each
+    /// such task moves to a thread of its own and stays there.
+    AmongTasks,
+}
+
 /// Tasks of the machine.
 #[derive(Debug)]
 pub struct OsSpawner {
     home: Arc<Home>,
     on_panic: OnPanic,
+    /// Set where tasks that sync share the runtime's thread.
+    nearby: Option<Arc<Pace>>,
 }
 
 impl OsSpawner {
-    pub(super) fn new(home: Arc<Home>, on_panic: OnPanic) -> Self {
-        Self { home, on_panic }
+    pub(super) fn new(home: Arc<Home>, on_panic: OnPanic, syncs: Syncs) -> Self {
+        let nearby = match syncs {
+            Syncs::OnThreads => None,
+            Syncs::AmongTasks => Some(Arc::default()),
+        };
+        Self { home, on_panic, nearby }
     }
 
     fn guarded(&self, name: TaskName, body: Fut<'static, ()>, done: DropGuard) -> Guarded {
@@ -139,25 +183,38 @@ impl Spawner for OsSpawner {
     }
 
     fn dedicated(&self, name: TaskName, body: Fut<'static, ()>) -> Task {
+        let (body, task) = self.stoppable(name, body);
+        spawn_thread(name, body);
+        task
+    }
+
+    fn syncing(&self, name: TaskName, body: Fut<'static, ()>) -> Task {
+        let Some(pace) = &self.nearby else { return self.dedicated(name, body) };
+        let (body, task) = self.stoppable(name, body);
+        self.home.handle().spawn(Nearby { name, body: Some(body), pace: Arc::clone(pace) });
+        task
+    }
+
+    fn syncs_share_thread(&self) -> bool {
+        self.nearby.as_ref().is_some_and(|pace| !pace.is_slow())
+    }
+}
+
+impl OsSpawner {
+    /// `body`, ended by the word to stop, and the handle that says it.
+    fn stoppable(&self, name: TaskName, body: Fut<'static, ()>) -> (Fut<'static, ()>, Task) {
         let done = CancellationToken::new();
         let stop = CancellationToken::new();
         let guarded = self.guarded(name, body, done.clone().drop_guard());
         let stopped = stop.clone();
-        let run = move || {
-            mark_dedicated();
-            timers_only().block_on(async move {
-                tokio::select! {
-                    biased; // the body first: if it ends by itself, nobody needs to stop it
-                    () = guarded => {}
-                    () = stopped.cancelled() => {}
-                }
-            });
-        };
-        thread::Builder::new()
-            .name(name.to_string())
-            .spawn(run)
-            .expect("the machine gives a thread: without it this part of the process cannot run");
-        Task::new(Arc::new(Control { cancel: Cancel::Stop(stop), done }))
+        let body = Box::pin(async move {
+            tokio::select! {
+                biased; // the body first: if it ends by itself, nobody needs to stop it
+                () = guarded => {}
+                () = stopped.cancelled() => {}
+            }
+        });
+        (body, Task::new(Arc::new(Control { cancel: Cancel::Stop(stop), done })))
     }
 }
 

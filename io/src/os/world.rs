@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use super::ambient::{OsClock, OsEntropy};
 use super::disk::OsDisk;
 use super::net::OsNet;
-use super::task::{Home, OnPanic, OsSpawner};
+use super::task::{Home, OnPanic, OsSpawner, Syncs};
 use crate::{Io, limits};
 
 /// Sizes of the machine's side.
@@ -15,11 +15,13 @@ use crate::{Io, limits};
 pub struct OsOptions {
     /// Threads for reads the page cache could not answer; at least 1.
     pub read_threads: usize,
+    /// Where writers run. [`Syncs::AmongTasks`] is for a runtime with one thread.
+    pub syncs: Syncs,
 }
 
 impl Default for OsOptions {
     fn default() -> Self {
-        Self { read_threads: limits::READ_THREADS }
+        Self { read_threads: limits::READ_THREADS, syncs: Syncs::default() }
     }
 }
 
@@ -49,7 +51,7 @@ impl Io {
             Arc::new(OsNet::new(Arc::clone(&home))),
             Arc::new(OsClock::new(Arc::clone(&home))),
             Arc::new(OsEntropy::new()),
-            Arc::new(OsSpawner::new(home, on_panic)),
+            Arc::new(OsSpawner::new(home, on_panic, options.syncs)),
         )
     }
 }

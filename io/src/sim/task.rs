@@ -166,6 +166,11 @@ impl Spawner for SimSpawner {
     fn dedicated(&self, name: TaskName, body: Fut<'static, ()>) -> Task {
         self.start(name, body, self.host.config.dedicated_stall_one_in)
     }
+
+    /// As the machine does with few cores.
+    fn syncs_share_thread(&self) -> bool {
+        true
+    }
 }
 
 struct Control {

@@ -179,3 +179,11 @@ pub const MAX_FINDINGS: usize = 1000;
 
 /// Sealed segments whose filters an append asks at once, some 0.1 µs each, before it would rather wait for a reader.
 pub const INLINE_FILTERS: usize = 256;
+
+/// Most syncs of a busy writer without a witness. Each costs a system call, and whether it reaches the disk before a
+/// loss of power is up to the kernel, which waits for seconds.
+pub(crate) const SYNCS_PER_WITNESS: u32 = 16;
+
+/// Appends in a batch from which on its sync is shared by enough of them: writers on one thread do not wait for their
+/// turn with it.
+pub(crate) const LARGE_BATCH_APPENDS: usize = 64;

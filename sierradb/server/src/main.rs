@@ -7,12 +7,17 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use sierradb_io::os::{self, OsOptions};
+use sierradb_io::os::{self, OsOptions, Syncs};
 use sierradb_io::{Io, Shutdown};
 use sierradb_server::config::{self, Config, ConfigError};
 use sierradb_server::flags::{Command, Flags};
 use sierradb_server::stop::Signals;
 use sierradb_server::{logging, offline, repair, run};
+use tokio::runtime::Builder;
+
+/// Requests come and go on some threads and their events are freed on others, thousands of times a second.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -45,12 +50,21 @@ fn run_offline(command: &Command) -> ExitCode {
 
 fn serve(config: Config) -> Result<(), String> {
     end_process_on_panic();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // With one thread a write and its sync run between requests, and no append changes threads.
+    let (mut builder, syncs) = match config.serve_threads {
+        1 => (Builder::new_current_thread(), Syncs::AmongTasks),
+        threads => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(threads);
+            (builder, Syncs::OnThreads)
+        }
+    };
+    let runtime = builder
         .thread_name("worker")
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start threads: {error}"))?;
-    let options = OsOptions { read_threads: config.read_threads };
+    let options = OsOptions { read_threads: config.read_threads, syncs };
     let io = Io::os_on(runtime.handle().clone(), options);
     runtime.block_on(async {
         let signals =

@@ -137,6 +137,11 @@ impl Desk {
         self.in_flight.len()
     }
 
+    /// Entries that wait for the writer.
+    pub(crate) fn untaken_count(&self) -> usize {
+        self.untaken
+    }
+
     /// Appends not yet answered that only wait.
     pub(crate) fn waiting_count(&self) -> usize {
         self.waiting.len()

@@ -13,6 +13,7 @@ pub(crate) mod room;
 pub(crate) mod seal;
 pub(crate) mod slots;
 pub(crate) mod solo;
+pub(crate) mod turns;
 pub(crate) mod verdict;
 mod version_check;
 pub(crate) mod waiters;

@@ -75,12 +75,17 @@ impl Room {
         self.wanted.notified().await;
     }
 
+    /// Whether the log may grow up to `end_offset` without any wait.
+    pub(crate) fn has_reached(&self, end_offset: u64) -> bool {
+        self.ready.load(Ordering::Acquire) >= end_offset
+    }
+
     /// Makes the active segment ready up to `end_offset` at least. Returns at once if it is.
     ///
     /// # Errors
     /// The disk's; nothing of the log was touched.
     pub(crate) async fn reach(&self, end_offset: u64) -> Result<(), DiskError> {
-        if self.ready.load(Ordering::Acquire) >= end_offset {
+        if self.has_reached(end_offset) {
             return Ok(());
         }
         let mut spaces = self.spaces.lock().await;

@@ -21,7 +21,6 @@ use crate::feed::Feed;
 use crate::index::hash::event_id_hash;
 use crate::index::lookup::{Found, Segments, Shelf, WantedPartition, live_hash};
 use crate::limits::{COLD_READS_PER_ROUND, EXPIRY_INTERVAL, INDEX_REPAIRS_PER_READ};
-use crate::segment::frame::LogEntry;
 use crate::transaction::Transaction;
 
 /// One bucket: its desk, its shelf of segments, and the wake-ups between its tasks.
@@ -136,18 +135,18 @@ impl SoloBucket {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next entries to write, one batch; `None` once the bucket is closed and nothing is left.
-    pub(crate) async fn next_batch(&self, batch: &mut Vec<(u64, LogEntry)>) -> Option<()> {
+    /// Waits for entries to write and tells how many there are; `None` once the bucket is closed and nothing is left.
+    pub(crate) async fn work_for_writer(&self) -> Option<usize> {
         loop {
             let woken = self.writer_wake.notified();
             let is_closing = self.is_closing.load(Ordering::Acquire);
-            let is_idle = {
-                let mut desk = self.lock_desk();
-                desk.take_batch(batch);
-                desk.is_idle() || matches!(desk.health(), Health::ReadOnly { .. })
+            let (untaken, is_idle) = {
+                let desk = self.lock_desk();
+                let is_idle = desk.is_idle() || matches!(desk.health(), Health::ReadOnly { .. });
+                (desk.untaken_count(), is_idle)
             };
-            if !batch.is_empty() {
-                return Some(());
+            if untaken > 0 {
+                return Some(untaken);
             }
             if is_closing && is_idle {
                 return None;

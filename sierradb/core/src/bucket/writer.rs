@@ -16,8 +16,9 @@ use super::planner::PlanStart;
 use super::room::Room;
 use super::slots::Slots;
 use super::solo::SoloBucket;
+use super::turns::{Turn, Turns};
 use crate::index::lookup::DataFile;
-use crate::limits::{COPIED_BODY_BYTES, MAX_ROLLED_SEGMENTS, SPACE_STEP_BYTES};
+use crate::limits::{COPIED_BODY_BYTES, MAX_ROLLED_SEGMENTS, SPACE_STEP_BYTES, SYNCS_PER_WITNESS};
 use crate::read::block_cache::BlockCache;
 use crate::read::fetch::CachedFile;
 use crate::segment::checkpoint::header::CheckpointHeader;
@@ -44,7 +45,12 @@ pub(crate) struct Writer {
     bucket: Arc<SoloBucket>,
     io: Io,
     log: Log,
+    turns: Turns,
+    /// Given back early where this writer must wait for something other than its disk.
+    turn: Option<Turn>,
     witness: Option<WitnessRing>,
+    /// Completed syncs since the last witness.
+    unwitnessed: u32,
 }
 
 /// Why a batch was not written.
@@ -71,16 +77,18 @@ struct Batch {
 }
 
 impl Writer {
-    pub(crate) fn new(bucket: Arc<SoloBucket>, log: Log) -> Self {
+    pub(crate) fn new(bucket: Arc<SoloBucket>, log: Log, turns: Turns) -> Self {
         log.room.set_end(log.active.end().end_offset);
         let io = bucket.io.clone();
-        Self { bucket, io, log, witness: None }
+        Self { bucket, io, log, turns, turn: None, witness: None, unwitnessed: 0 }
     }
 
     /// Writes until the bucket is closed and nothing is left, or until a failure.
     pub(crate) async fn run(mut self) {
         let mut entries: Vec<(u64, LogEntry)> = Vec::new();
-        while self.bucket.next_batch(&mut entries).await.is_some() {
+        while let Some(untaken) = self.bucket.work_for_writer().await {
+            self.turn = Some(self.turns.begin(untaken).await);
+            self.bucket.lock_desk().take_batch(&mut entries);
             match self.write_all(&entries).await {
                 Ok(()) => {}
                 Err(Failure::NoSpace(error)) => self.refuse(&error).await,
@@ -90,6 +98,10 @@ impl Writer {
                 }
             }
             entries.clear();
+            // Whoever was answered goes on first, and what that brings is in the next batch.
+            tokio::task::yield_now().await;
+            self.turn = None;
+            self.witness_if_due().await;
         }
         self.finish().await;
     }
@@ -103,6 +115,9 @@ impl Writer {
             }
             let before = self.log.active;
             let batch = self.encode(&mut left);
+            if !self.log.room.has_reached(self.log.active.end().end_offset) {
+                self.turn = None;
+            }
             if let Err(error) = self.log.room.reach(self.log.active.end().end_offset).await {
                 self.log.active = before;
                 return Err(Failure::of_space(error));
@@ -185,7 +200,7 @@ impl Writer {
             self.io.mark(site!("append.group_commit"));
         }
         self.bucket.commit(&written);
-        self.witness().await;
+        self.unwitnessed += 1;
         Ok(())
     }
 
@@ -207,6 +222,7 @@ impl Writer {
 
     /// Begins the next segment. All of the old one is synced: every batch was.
     async fn roll(&mut self) -> Result<(), Failure> {
+        self.turn = None;
         self.wait_for_sealing().await;
         self.io.mark(site!("segment.roll"));
         let rolled = self.log.active.roll();
@@ -255,6 +271,15 @@ impl Writer {
         };
         let health = Health::Full { free_bytes, needed_bytes: SPACE_STEP_BYTES };
         self.bucket.refuse_unwritten(start, health);
+    }
+
+    /// Writes a witness once nobody waits for this writer, or after so many syncs. It is no part of any answer.
+    async fn witness_if_due(&mut self) {
+        let is_idle = self.unwitnessed > 0 && self.bucket.lock_desk().untaken_count() == 0;
+        if is_idle || self.unwitnessed >= SYNCS_PER_WITNESS {
+            self.unwitnessed = 0;
+            self.witness().await;
+        }
     }
 
     /// Notes the completed sync where the next start may find it. Losing it costs sharpness only.

@@ -46,6 +46,8 @@ pub fn machine() -> Machine {
     Machine {
         default_dir: base_dir("XDG_DATA_HOME", ".local/share").map(|dir| dir.join("sierradb/db")),
         process_id: std::process::id(),
+        cores: std::thread::available_parallelism()
+            .map_or(0, |cores| u64::try_from(cores.get()).unwrap_or(u64::MAX)),
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Config {
     pub database: sierradb::DatabaseOptions,
     /// Threads for reads that miss the page cache.
     pub read_threads: usize,
+    /// Threads that serve connections; a single one writes and syncs between requests.
+    pub serve_threads: usize,
     /// Appends that expect `any` or `exists` are refused.
     pub strict_versioning: bool,
     /// Password of user `default`.
@@ -61,7 +63,13 @@ pub struct Machine {
     pub default_dir: Option<PathBuf>,
     /// Number of this process.
     pub process_id: u32,
+    /// Processors that this process may use; 0 if unknown.
+    pub cores: u64,
 }
+
+/// Up to so many processors, one thread does everything between clients and disk: with more threads they would only
+/// wait for each other.
+const ONE_THREAD_CORES: u64 = 2;
 
 /// Largest transaction unless configured, lowered to a quarter of a segment.
 const DEFAULT_MAX_TRANSACTION_BYTES: u64 = 16_777_216;
@@ -75,6 +83,8 @@ pub fn check(loaded: Loaded, machine: &Machine) -> Result<Config, ConfigError> {
     let mut warnings = loaded.warnings;
     check_nodes(&mut settings, loaded.node_entries, &mut warnings)?;
     check_sizes(&mut settings)?;
+    let threads = if machine.cores <= ONE_THREAD_CORES { 1 } else { machine.cores };
+    settings.default("threads.serve", Value::Number(threads));
     let dir = match (settings.text("dir"), &machine.default_dir) {
         (Some(dir), _) if dir.is_empty() => return fail("dir must not be empty".to_owned()),
         (Some(dir), _) => PathBuf::from(dir),
@@ -91,6 +101,7 @@ pub fn check(loaded: Loaded, machine: &Machine) -> Result<Config, ConfigError> {
         network,
         database,
         read_threads: to_usize(settings.number("threads.read")),
+        serve_threads: to_usize(settings.number("threads.serve")),
         strict_versioning: settings.switch("append.strict_versioning"),
         password: settings.text("auth.password").filter(|password| !password.is_empty()),
         config_file: loaded.config_file.unwrap_or_default(),

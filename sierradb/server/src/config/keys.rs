@@ -129,6 +129,12 @@ pub const KEYS: &[Key] = &[
     key("segment.size_bytes", at_least(0), Some("268435456"), "size at which a segment is sealed"),
     key("storage.min_free_bytes", at_least(0), Some("67108864"), "refuse appends below this"),
     key("threads.read", number(1, 1024), Some("8"), "threads for reads that miss the page cache"),
+    key(
+        "threads.serve",
+        number(1, 1024),
+        None,
+        "threads that serve connections; with 1 it also writes and syncs (1 with up to 2 cores)",
+    ),
     key("threads.write", number(1, 65_535), None, "threads that write and sync (bucket.count)"),
 ];
 

@@ -1,0 +1,41 @@
+//! Whose turn it is to sync, where writers share one thread.
+//!
+//! There a sync holds up everything else, other writers too. If all of them ran whenever they have something, each
+//! would sync what little a few clients had sent meanwhile. So small batches take turns: one writer syncs, then the
+//! thread looks at its sockets, and what arrived there makes the batch of the next writer larger. Turns are given
+//! in the order they were asked for. A large batch needs no turn, since its sync is shared by enough appends already.
+
+use std::sync::Arc;
+
+use sierradb_io::Io;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::limits::LARGE_BATCH_APPENDS;
+
+/// The turns of all writers of a store; cloned to each.
+#[derive(Debug, Clone)]
+pub(crate) struct Turns {
+    io: Io,
+    turn: Arc<Semaphore>,
+}
+
+/// The right to sync; ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Turn(
+    #[expect(dead_code, reason = "held, not read")] Option<OwnedSemaphorePermit>,
+);
+
+impl Turns {
+    /// The turns of the writers of one store.
+    pub(crate) fn new(io: Io) -> Self {
+        Self { io, turn: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Waits for the turn to write a batch of about `appends`. Where each writer has a thread there is no wait.
+    pub(crate) async fn begin(&self, appends: usize) -> Turn {
+        if appends >= LARGE_BATCH_APPENDS || !self.io.spawner().syncs_share_thread() {
+            return Turn(None);
+        }
+        Turn(Arc::clone(&self.turn).acquire_owned().await.ok()) // it is never closed
+    }
+}
