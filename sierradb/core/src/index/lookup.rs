@@ -99,8 +99,8 @@ pub(crate) struct Place {
     pub(crate) offset: u64,
     /// The version or sequence wanted.
     pub(crate) position: u64,
-    /// The frame's bytes, if they are at hand.
-    pub(crate) recent: Option<Bytes>,
+    /// The frame's bytes, if they are at hand: perhaps not all of them.
+    pub(crate) bytes: Option<Bytes>,
 }
 
 /// The segments of one bucket and how to find things in them.
@@ -353,10 +353,12 @@ impl Shelf {
 
     /// Reads and verifies the frame at a place.
     pub(crate) async fn frame(&self, place: &Place) -> Result<Frame, ReadError> {
-        match &place.recent {
-            Some(bytes) => decode(bytes.clone(), place.offset)
-                .map_err(|error| self.frame_error(&place.file, place.offset, &error)),
-            None => self.frame_at(&place.file, place.offset).await,
+        match place.bytes.clone().map(|bytes| decode(bytes, place.offset)) {
+            Some(Ok(frame)) => Ok(frame),
+            None | Some(Err(FrameError::Short { .. })) => {
+                self.frame_at(&place.file, place.offset).await
+            }
+            Some(Err(error)) => Err(self.frame_error(&place.file, place.offset, &error)),
         }
     }
 
@@ -514,7 +516,7 @@ impl Segments {
             offset: at.offset,
             position: at.position,
             // Only the last, still growing block cannot be cached; for all others the cache is the shorter way.
-            recent: (!segment.file.data.is_cacheable(at.offset))
+            bytes: (!segment.file.data.is_cacheable(at.offset))
                 .then(|| self.recent.get(segment.file.number, at.offset))
                 .flatten(),
         }

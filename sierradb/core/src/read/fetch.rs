@@ -88,6 +88,13 @@ impl CachedFile {
         Some(slice(&block, span.skip, block.len().saturating_sub(span.skip)))
     }
 
+    /// The rest of the block at `offset`, if it is cached.
+    pub(crate) fn cached_from(&self, offset: u64) -> Option<Bytes> {
+        let span = Span::new(offset, 1, self.cache.block_len())?;
+        let block = self.cache.get(BlockKey { file: self.id, block: span.first })?;
+        Some(slice(&block, span.skip, block.len().saturating_sub(span.skip)))
+    }
+
     /// `len` bytes at `offset`; shorter only at the end of the file.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Reading what is stored: blocks of files in a bounded cache, byte ranges of files, and scans above them.
 
+pub(crate) mod ahead;
 pub(crate) mod block_cache;
 pub(crate) mod event;
 pub(crate) mod fetch;

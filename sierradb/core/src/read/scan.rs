@@ -15,6 +15,7 @@ use crate::error::ReadError;
 use crate::event::{Direction, EventBatch, EventRecord, ReadRange};
 use crate::index::lookup::{Damage, Place, SealedSegment, Shelf, overlap};
 use crate::limits::SCAN_CHUNK_EVENTS;
+use crate::read::ahead::fetch_ahead;
 use crate::segment::event_codec::{
     EventError, EventView, decode_event, decode_transaction, event_keys,
 };
@@ -156,6 +157,7 @@ async fn read_chunk(
     if out.range.direction == Direction::Backward {
         places.reverse();
     }
+    fetch_ahead(&mut places);
     let read = u64::try_from(places.len()).unwrap_or(u64::MAX);
     let mut frame: Option<Decoded> = None;
     for place in &places {
@@ -239,7 +241,7 @@ async fn sealed_places(
         }
     };
     let file = &segment.file;
-    let place = |(offset, position)| Place { file: file.clone(), offset, position, recent: None };
+    let place = |(offset, position)| Place { file: file.clone(), offset, position, bytes: None };
     Ok(Some(offsets.into_iter().zip(start..).map(place).collect()))
 }
 

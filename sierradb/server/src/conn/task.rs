@@ -17,6 +17,7 @@ use sierradb_net::{Access, Connection, Reading, Turn};
 use tokio::sync::futures::OwnedNotified;
 
 use crate::clients::Client;
+use crate::conn::quiet::Quiet;
 use crate::limits::{DRAIN_TIMEOUT, LINGER_TIMEOUT, ROUNDS_PER_WAKE};
 use crate::session::Session;
 use crate::shared::Shared;
@@ -26,8 +27,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, client: Arc<Client>, connection: 
     let mut task = ConnectionTask {
         session: Session::new(Arc::clone(&shared), Arc::clone(&client)),
         connection,
-        killed: Box::pin(client.kill.clone().cancelled_owned()),
-        stopping: Some(Box::pin(shared.stopping.clone().cancelled_owned())),
+        killed: Quiet::new(client.kill.clone().cancelled_owned()),
+        stopping: Some(Quiet::new(shared.stopping.clone().cancelled_owned())),
         is_at_end: false,
         deadline: None,
         received: 0,
@@ -66,9 +67,9 @@ struct ConnectionTask {
     client: Arc<Client>,
     connection: Connection,
     session: Session,
-    killed: Signal,
+    killed: Quiet,
     /// Ready once; `None` after the server began to stop.
-    stopping: Option<Signal>,
+    stopping: Option<Quiet>,
     /// The client sends no more.
     is_at_end: bool,
     /// When to give up, once nothing further is taken.
@@ -81,8 +82,6 @@ struct ConnectionTask {
     /// While that is exhausted: ready when some of it is freed.
     freed: Option<Pin<Box<OwnedNotified>>>,
 }
-
-type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl ConnectionTask {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
@@ -172,11 +171,11 @@ impl ConnectionTask {
 
     /// Whether the connection was killed or has waited long enough; notices that the server stops.
     fn poll_signals(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.killed.as_mut().poll(context).is_ready() {
+        if self.killed.poll(context).is_ready() {
             return Poll::Ready(());
         }
         if let Some(stopping) = &mut self.stopping
-            && stopping.as_mut().poll(context).is_ready()
+            && stopping.poll(context).is_ready()
         {
             self.stopping = None;
             self.session.stop();
