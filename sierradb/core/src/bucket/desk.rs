@@ -380,7 +380,7 @@ impl Desk {
                 answers.push((held.waiter, Err(held.error)));
             }
         }
-        if self.in_flight.is_empty() {
+        if self.in_flight.is_empty() && !self.health.is_read_only() {
             self.planner.assert_idle();
         }
     }
@@ -442,7 +442,7 @@ impl Desk {
 
     /// Takes no more appends; those in work go on.
     pub(crate) fn close(&mut self, answers: &mut Answers) {
-        if !matches!(self.health, Health::ReadOnly { .. }) {
+        if !self.health.is_read_only() {
             self.health = Health::Closing;
         }
         self.refuse_waiting(answers);

@@ -12,7 +12,6 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::desk::{Answers, Desk, Job, Wakes};
-use super::health::Health;
 use super::overlay::{Head, StreamKey};
 use super::planner::{ColdNeed, Facts, View};
 use super::waiters::PendingAppend;
@@ -132,6 +131,11 @@ impl SoloBucket {
         }
     }
 
+    /// Whether a disk error, or damage, has ended its appends until the process restarts.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.lock_desk().health().is_read_only()
+    }
+
     pub(crate) fn lock_desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -144,7 +148,7 @@ impl SoloBucket {
             let is_idle = {
                 let mut desk = self.lock_desk();
                 desk.take_batch(batch);
-                desk.is_idle() || matches!(desk.health(), Health::ReadOnly { .. })
+                desk.is_idle() || desk.health().is_read_only()
             };
             if !batch.is_empty() {
                 return Some(());

@@ -169,6 +169,27 @@ pub(crate) async fn inspect(file: Arc<dyn File>, expected: LogEnd) -> Result<Aft
     Ok(found)
 }
 
+/// Whether anything but zeros is in `file`. Reads no further than to the first other byte.
+///
+/// # Errors
+/// The disk's.
+pub(crate) async fn holds_bytes(file: Arc<dyn File>) -> Result<bool, DiskError> {
+    let mut window = Window::open(file).await?;
+    let mut offset = 0;
+    while offset < window.len() {
+        let bytes = window.at_least(offset, 1).await?;
+        if bytes.is_empty() {
+            break;
+        }
+        let zeros = leading_zero_steps(&bytes);
+        if zeros < u64::try_from(bytes.len()).unwrap_or(u64::MAX) {
+            return Ok(true);
+        }
+        offset += zeros;
+    }
+    Ok(false)
+}
+
 /// Bytes at the start of `bytes` that are whole steps of zeros.
 pub(crate) fn leading_zero_steps(bytes: &[u8]) -> u64 {
     let steps = bytes.chunks(STEP).position(|step| step.iter().any(|byte| *byte != 0));
