@@ -12,11 +12,15 @@ use sim::cli::parse_seed;
 const SEEDS: u64 = 60;
 
 /// Seeds that failed once, each with the bug that was fixed. Every test run runs them.
-const FIXED: [(u64, &str); 4] = [
+const FIXED: [(u64, &str); 6] = [
     (0x8f, "appends went on after the sync of a segment that was being sealed had failed"),
     (0x473, "the same, with more appends in flight"),
     (0x530, "the failed sync of a seal was tried again after a second"),
     (0x4b0, "a torn first batch of a successor was read three times, once of them for zeros"),
+    (
+        0x1e7f,
+        "a manifest that a killed creation had renamed but not synced was used, and lost with the power",
+    ),
 ];
 
 fn seeds() -> (u64, u64) {

@@ -88,6 +88,7 @@ impl Writer {
                 Err(Failure::NoSpace(error)) => self.refuse(&error).await,
                 Err(Failure::Disk(error)) => {
                     self.bucket.poison(&error.to_string());
+                    self.log.room.stop();
                     return;
                 }
                 Err(Failure::Stopped) => return,
@@ -106,9 +107,13 @@ impl Writer {
             }
             let before = self.log.active;
             let batch = self.encode(&mut left);
-            if let Err(error) = self.log.room.reach(self.log.active.end().end_offset).await {
-                self.log.active = before;
-                return Err(Failure::of_space(error));
+            match self.log.room.reach(self.log.active.end().end_offset).await {
+                Ok(true) => {}
+                Ok(false) => return Err(Failure::Stopped),
+                Err(error) => {
+                    self.log.active = before;
+                    return Err(Failure::of_space(error));
+                }
             }
             self.write(before, batch).await?;
         }
@@ -222,6 +227,7 @@ impl Writer {
         let rolled = self.log.active.roll();
         let header = rolled.next_header();
         let space = self.log.room.advance(header.number).await.map_err(Failure::of_space)?;
+        let space = space.ok_or(Failure::Stopped)?;
         self.log.file = space.file().clone();
         self.log.active = ActiveSegment::new(header);
         self.log.has_header = false;

@@ -50,6 +50,7 @@ impl SpaceWatch {
                     if stops_bucket(&error) {
                         self.io.mark(site!("space.sync_failed"));
                         bucket.poison(&error.to_string());
+                        room.stop();
                         continue;
                     }
                     // The writer meets the same error when it needs the space, and answers for it.
