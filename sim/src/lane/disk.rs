@@ -5,12 +5,13 @@
 //! read back and compared with the model and with the independent reader.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sierradb::{Database, DatabaseOptions, Preallocate};
 use sierradb_io::sim::{CrashKind, CrashPoint, Fault, OpFault, SimHost, Target};
-use sierradb_io::{DiskOp, Prng};
+use sierradb_io::{DiskOp, Prng, Site};
 
 use super::verify;
 use crate::config::{DiskSpec, Trouble};
@@ -58,6 +59,8 @@ pub struct Report {
     pub events: u64,
     /// Starts that met a torn tail.
     pub torn: u64,
+    /// Hits of coverage marks.
+    pub marks: BTreeMap<Site, u64>,
 }
 
 /// One run in progress.
@@ -79,8 +82,11 @@ struct Run<'a> {
 pub async fn run(host: SimHost, spec: &DiskSpec) -> Result<Report, Violation> {
     let mut run = Run::new(host, spec);
     let outcome = run.cycles().await;
-    let report =
-        Report { torn: run.world.host.mark_hits("recovery.torn_tail_zeroed"), ..run.report };
+    let report = Report {
+        torn: run.world.host.mark_hits("recovery.torn_tail_zeroed"),
+        marks: run.world.host.marks(),
+        ..run.report
+    };
     outcome.map(|()| report).map_err(|violation| Violation {
         detail: format!(
             "[{}, boot {}] {}",
