@@ -12,7 +12,7 @@ use sim::cli::parse_seed;
 const SEEDS: u64 = 60;
 
 /// Seeds that failed once, each with the bug that was fixed. Every test run runs them.
-const FIXED: [(u64, &str); 6] = [
+const FIXED: [(u64, &str); 7] = [
     (0x8f, "appends went on after the sync of a segment that was being sealed had failed"),
     (0x473, "the same, with more appends in flight"),
     (0x530, "the failed sync of a seal was tried again after a second"),

@@ -138,7 +138,9 @@ impl Room {
         if spaces.active.wants_step(end_offset) {
             spaces.step(&self.io, self.mode).await?;
         }
-        if spaces.next.is_none() && spaces.active.wants_successor(end_offset) {
+        let is_due = spaces.next.is_none() && spaces.active.wants_successor(end_offset);
+        // The writer may have met an error in that very file while this waited for its turn.
+        if is_due && !self.stop.is_raised() {
             let next = self.create(spaces.active_number + 1).await?;
             next.step(self.mode).await?;
             spaces.next = Some(next);
@@ -175,5 +177,31 @@ impl Spaces {
 impl std::fmt::Debug for Room {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Room").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEGMENT_SIZE_BYTES: u64 = 64 << 10;
+
+    #[test]
+    fn a_stopped_room_makes_nothing_ready() {
+        sierradb_io::sim::run(1, |host| async move {
+            let (io, dir) = (host.boot(), PathBuf::from("/log"));
+            host.make_dir(&dir);
+            let space = SegmentSpace::create(&io, &dir, 1, SEGMENT_SIZE_BYTES).await.unwrap();
+            let place = (dir.clone(), SEGMENT_SIZE_BYTES);
+            let wanted = Arc::new(Notify::new());
+            let room = Room::new(io.clone(), place, Preallocate::Zero, (1, space), wanted);
+            room.set_end(SEGMENT_SIZE_BYTES);
+            room.stop();
+            room.prepare().await.unwrap();
+            assert!(!room.reach(SEGMENT_SIZE_BYTES).await.unwrap());
+            assert!(room.advance(2).await.unwrap().is_none());
+            let names = io.disk().list(&dir).await.unwrap();
+            assert_eq!((names.len(), names[0].len), (1, 0), "{names:?}");
+        });
     }
 }
