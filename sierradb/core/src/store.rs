@@ -372,7 +372,7 @@ async fn prepare(io: Io, dir: PathBuf, options: DatabaseOptions) -> Result<Opene
     let feed = Arc::new(Feed::new(settings.partition_count));
     let cache = Arc::new(BlockCache::new(CacheOptions {
         capacity_bytes: options.cache_capacity_bytes,
-        ..CacheOptions::default()
+        block_bytes: options.cache_block_bytes,
     }));
     let shared = Arc::new(RecoverySettings {
         dir: dir.clone(),

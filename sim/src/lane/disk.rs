@@ -400,6 +400,7 @@ fn options(spec: &DiskSpec) -> DatabaseOptions {
         append_buffer_count: spec.append_buffer_count,
         write_threads: Some(spec.write_threads),
         cache_capacity_bytes: spec.cache_capacity_bytes,
+        cache_block_bytes: spec.cache_block_bytes,
         min_free_bytes: 1 << 20,
         preallocate: if spec.is_zeroed { Preallocate::Zero } else { Preallocate::Reserve },
         ..DatabaseOptions::default()
