@@ -11,27 +11,16 @@ use sim::cli::parse_seed;
 /// Seeds of every test run; `cargo ci sim` runs more, in release.
 const SEEDS: u64 = 60;
 
-/// Seeds that failed once, each with the bug that was fixed. Every test run runs them.
-const FIXED: [(u64, &str); 7] = [
-    (0x8f, "appends went on after the sync of a segment that was being sealed had failed"),
-    (0x473, "the same, with more appends in flight"),
-    (0x530, "the failed sync of a seal was tried again after a second"),
-    (0x4b0, "a torn first batch of a successor was read three times, once of them for zeros"),
-    (
-        0x1e7f,
-        "a manifest that a killed creation had renamed but not synced was used, and lost with the power",
-    ),
+/// Seeds that fail without a fix, each with its bug, found again after every change of sizes or workload. Every test
+/// run runs them. Bugs that the present sizes meet too rarely have unit tests alone: `creation.rs` of core.
+const FIXED: [(u64, &str); 6] = [
+    (0x160, "appends went on after the sync of a segment's file had failed in the background"),
+    (0x431, "the same, late in a run"),
+    (0x753, "the same, in one of several buckets"),
+    (0x2a7, "a failed sync of a segment's file was made again"),
+    (0x384, "the same, after many boots"),
+    (0x1275, "the same, in a later segment"),
 ];
-
-fn seeds() -> (u64, u64) {
-    if let Ok(seed) = std::env::var("SIM_SEED") {
-        let seed = parse_seed(&seed).expect("SIM_SEED is a number");
-        return (seed, seed + 1);
-    }
-    let count =
-        std::env::var("SIM_SEEDS").map(|count| parse_seed(&count).expect("SIM_SEEDS is a number"));
-    (0, count.unwrap_or(SEEDS))
-}
 
 fn campaign(first_seed: u64, next_seed: u64) -> Campaign {
     Campaign {
