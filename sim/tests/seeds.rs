@@ -22,6 +22,16 @@ const FIXED: [(u64, &str); 6] = [
     (0x1275, "the same, in a later segment"),
 ];
 
+fn seeds() -> (u64, u64) {
+    if let Ok(seed) = std::env::var("SIM_SEED") {
+        let seed = parse_seed(&seed).expect("SIM_SEED is a number");
+        return (seed, seed + 1);
+    }
+    let count =
+        std::env::var("SIM_SEEDS").map(|count| parse_seed(&count).expect("SIM_SEEDS is a number"));
+    (0, count.unwrap_or(SEEDS))
+}
+
 fn campaign(first_seed: u64, next_seed: u64) -> Campaign {
     Campaign {
         first_seed,
