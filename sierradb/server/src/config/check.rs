@@ -237,6 +237,7 @@ fn database(settings: &Settings) -> Result<sierradb::DatabaseOptions, ConfigErro
             Some("reserve") => sierradb::Preallocate::Reserve,
             _ => sierradb::Preallocate::Zero,
         },
+        ..sierradb::DatabaseOptions::default()
     })
 }
 
