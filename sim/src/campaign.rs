@@ -1,12 +1,12 @@
 //! Many seeds: each twice, over several threads, with one line per failure.
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use sierradb_io::sim;
+use sierradb_io::{Site, sim};
 
 use crate::config::DiskSpec;
 use crate::lane::disk::{self, Report};
@@ -73,8 +73,19 @@ pub struct Summary {
     pub events: u64,
     /// Starts that met a torn tail.
     pub torn: u64,
+    /// Per coverage mark its hits, and the seeds that hit it.
+    pub marks: BTreeMap<Site, MarkHits>,
     /// Failures, by seed.
     pub failures: Vec<Failure>,
+}
+
+/// How often a coverage mark was hit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MarkHits {
+    /// In all.
+    pub hits: u64,
+    /// Seeds with at least one hit.
+    pub seeds: u64,
 }
 
 /// One seed's outcome and trace hash.
@@ -159,6 +170,11 @@ impl Summary {
         self.acks += report.acks;
         self.events += report.events;
         self.torn += report.torn;
+        for (site, hits) in &report.marks {
+            let mark = self.marks.entry(*site).or_default();
+            mark.hits += hits;
+            mark.seeds += 1;
+        }
     }
 }
 

@@ -45,6 +45,9 @@ struct RunArgs {
     /// Deliberate bugs to switch on (needs feature `mutants`).
     #[arg(long = "mutant")]
     mutants: Vec<String>,
+    /// Print the coverage marks that were hit, with hits and seeds.
+    #[arg(long)]
+    marks: bool,
     /// Print the last lines of the trace of each failing seed.
     #[arg(long, default_value_t = 0)]
     trace: usize,
@@ -92,6 +95,11 @@ fn run_seeds(args: RunArgs) -> u8 {
     };
     let (summary, took) = timed(|| run(&campaign));
     print_summary(&campaign, args.lane, &summary, took);
+    if args.marks {
+        for (site, mark) in &summary.marks {
+            println!("MARK     {}  {} hits  {} seeds", site.name(), mark.hits, mark.seeds);
+        }
+    }
     u8::from(!summary.failures.is_empty())
 }
 

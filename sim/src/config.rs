@@ -61,6 +61,8 @@ pub struct DiskSpec {
     pub is_zeroed: bool,
     /// Bytes of the block cache.
     pub cache_capacity_bytes: u64,
+    /// Bytes of a block of it.
+    pub cache_block_bytes: usize,
     /// Writer threads.
     pub write_threads: usize,
     /// Clients at once.
@@ -113,16 +115,17 @@ impl DiskSpec {
         Self {
             seed,
             trouble,
-            cycles: pick(&mut draw, &[4, 8, 16]),
+            cycles: pick(&mut draw, &[8, 16, 32]),
             partitions,
             buckets,
-            segment_size_bytes: pick(&mut draw, &[64 << 10, 64 << 10, 128 << 10, 512 << 10]),
+            segment_size_bytes: pick(&mut draw, &[64 << 10, 64 << 10, 128 << 10, 256 << 10]),
             append_buffer_count: pick(&mut draw, &[2, 16, 1_000]),
             is_zeroed: draw.chance(1, 2),
             cache_capacity_bytes: pick(&mut draw, &[1 << 16, 1 << 20, 256 << 20]),
+            cache_block_bytes: pick(&mut draw, &[4 << 10, 4 << 10, 16 << 10, 64 << 10]),
             write_threads: pick(&mut draw, &[1, 2]),
-            clients: pick(&mut draw, &[1, 3, 6, 12]),
-            operations: pick(&mut draw, &[3, 8, 20]),
+            clients: pick(&mut draw, &[1, 3, 5, 10]),
+            operations: pick(&mut draw, &[2, 4, 9]),
             keys: pick(&mut draw, &[1, 3, 8]),
             streams: pick(&mut draw, &[1, 3]),
             payload_bytes: pick(&mut draw, &[16, 200, 600, 1_500, 4_200]),

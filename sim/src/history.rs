@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 /// A stream: its partition and its id.
 pub type StreamKey = (u16, String);
 
@@ -44,9 +46,9 @@ pub struct Draft {
     /// Nanoseconds since 1970; the server's choice if `None`.
     pub timestamp_ns: Option<u64>,
     /// Payload.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
     /// Metadata.
-    pub metadata: Vec<u8>,
+    pub metadata: Bytes,
 }
 
 /// A transaction as a client submits it. Retries submit it again.
@@ -78,13 +80,13 @@ pub struct Seen {
     /// Nanoseconds since 1970.
     pub timestamp_ns: u64,
     /// Stream id.
-    pub stream: Vec<u8>,
+    pub stream: Bytes,
     /// Event name.
-    pub name: Vec<u8>,
+    pub name: Bytes,
     /// Metadata.
-    pub metadata: Vec<u8>,
+    pub metadata: Bytes,
     /// Payload.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
 }
 
 /// The answer to a successful append.

@@ -4,6 +4,10 @@
 //! frame after the other from an image and stops at the first bytes that are not the next frame; what the end
 //! means (clean, torn, damaged) is not its business.
 
+use std::ops::Range;
+
+use bytes::Bytes;
+
 /// Files of one bucket as some observer sees them.
 pub trait Image {
     /// Copies bytes from `offset` of the file into `buf`, zeros beyond its end. The file's length, `None` if there
@@ -27,15 +31,15 @@ pub struct StoredEvent {
     /// Nanoseconds since 1970.
     pub timestamp_ns: u64,
     /// Stream id.
-    pub stream: Vec<u8>,
+    pub stream: Bytes,
     /// Event name.
-    pub name: Vec<u8>,
+    pub name: Bytes,
     /// Encoded extensions.
-    pub extensions: Vec<u8>,
+    pub extensions: Bytes,
     /// Metadata.
-    pub metadata: Vec<u8>,
+    pub metadata: Bytes,
     /// Payload.
-    pub payload: Vec<u8>,
+    pub payload: Bytes,
 }
 
 /// A frame as its bytes say.
@@ -179,6 +183,7 @@ impl LogReader {
         if crc(&body, 0, body.len()) != le32(&header, 8) || !is_pad(&pad) {
             return Err(End::Nothing);
         }
+        let body = Bytes::from(body);
         let (index, term) = (le::<8>(&header, 40), le::<8>(&header, 48));
         if le32(&header, 16) != self.chain || index != self.next_index || term < self.term {
             let detail =
@@ -221,44 +226,47 @@ fn unmask(body: &mut [u8], mask: u8) {
     }
 }
 
-fn events(header: &[u8], body: &[u8]) -> Result<Vec<StoredEvent>, End> {
+/// The bytes of `range`, if all are there.
+fn part(bytes: &Bytes, range: Range<usize>) -> Option<Bytes> {
+    (range.start <= range.end && range.end <= bytes.len()).then(|| bytes.slice(range))
+}
+
+/// Takes the first `len` bytes off.
+fn take(left: &mut Bytes, len: usize) -> Option<Bytes> {
+    (len <= left.len()).then(|| left.split_to(len))
+}
+
+fn events(header: &[u8], body: &Bytes) -> Result<Vec<StoredEvent>, End> {
     let broken = || End::Wrong("a transaction whose events do not fill its body".to_owned());
-    let mut left = body.get(24..).ok_or_else(broken)?;
+    let mut left = part(body, 24..body.len()).ok_or_else(broken)?;
     let key =
         u128::from_be_bytes(body.get(..16).and_then(|k| k.try_into().ok()).ok_or_else(broken)?);
     let mut events = Vec::new();
     for nth in 0..le::<2>(header, 22) {
-        let fixed = left.get(..46).ok_or_else(broken)?;
-        left = left.get(46..).unwrap_or_default();
+        let fixed = take(&mut left, 46).ok_or_else(broken)?;
         let lens = [
-            le::<1>(fixed, 42),
-            le::<1>(fixed, 43),
-            le::<2>(fixed, 40),
-            le::<4>(fixed, 36),
-            le::<4>(fixed, 32),
+            le::<1>(&fixed, 42),
+            le::<1>(&fixed, 43),
+            le::<2>(&fixed, 40),
+            le::<4>(&fixed, 36),
+            le::<4>(&fixed, 32),
         ];
-        let mut parts = Vec::with_capacity(lens.len());
-        for len in lens {
-            let len = usize::try_from(len).unwrap_or(usize::MAX);
-            parts.push(left.get(..len).ok_or_else(broken)?.to_vec());
-            left = left.get(len..).unwrap_or_default();
-        }
         let [stream, name, extensions, metadata, payload] =
-            <[Vec<u8>; 5]>::try_from(parts).map_err(|_| broken())?;
+            lens.map(|len| take(&mut left, usize::try_from(len).unwrap_or(usize::MAX)));
         events.push(StoredEvent {
             id: u128::from_be_bytes(
                 fixed.get(..16).and_then(|id| id.try_into().ok()).ok_or_else(broken)?,
             ),
             partition: le16(header, 20),
             sequence: le::<8>(header, 24) + nth,
-            version: le::<8>(fixed, 16),
+            version: le::<8>(&fixed, 16),
             partition_key: key,
-            timestamp_ns: le::<8>(fixed, 24),
-            stream,
-            name,
-            extensions,
-            metadata,
-            payload,
+            timestamp_ns: le::<8>(&fixed, 24),
+            stream: stream.ok_or_else(broken)?,
+            name: name.ok_or_else(broken)?,
+            extensions: extensions.ok_or_else(broken)?,
+            metadata: metadata.ok_or_else(broken)?,
+            payload: payload.ok_or_else(broken)?,
         });
     }
     if left.is_empty() { Ok(events) } else { Err(broken()) }

@@ -27,6 +27,8 @@ pub struct DatabaseOptions {
     pub write_threads: Option<usize>,
     /// Memory for blocks of stored files. Default 256 MiB.
     pub cache_capacity_bytes: u64,
+    /// Bytes of stored files read and kept together, rounded up to a multiple of 4,096. Default 64 KiB.
+    pub cache_block_bytes: usize,
     /// Appends are refused while the file system has less free. Default 64 MiB.
     pub min_free_bytes: u64,
     /// How segment files grow.
@@ -44,6 +46,7 @@ impl Default for DatabaseOptions {
             append_timeout: limits::DEFAULT_APPEND_TIMEOUT,
             write_threads: None,
             cache_capacity_bytes: limits::DEFAULT_CACHE_CAPACITY_BYTES,
+            cache_block_bytes: limits::DEFAULT_BLOCK_BYTES,
             min_free_bytes: limits::DEFAULT_MIN_FREE_BYTES,
             preallocate: Preallocate::Zero,
         }

@@ -364,6 +364,8 @@ async fn prepare(io: Io, dir: PathBuf, options: DatabaseOptions) -> Result<Opene
     let settings = match Manifest::load(&io, &dir).await? {
         Some(manifest) => {
             manifest.check(&options)?;
+            // A process killed while it created the directory may have left this name in the cache alone.
+            io.disk().sync_dir(&dir).await?;
             manifest
         }
         None => create(&io, &dir, &options).await?,
@@ -371,7 +373,7 @@ async fn prepare(io: Io, dir: PathBuf, options: DatabaseOptions) -> Result<Opene
     let feed = Arc::new(Feed::new(settings.partition_count));
     let cache = Arc::new(BlockCache::new(CacheOptions {
         capacity_bytes: options.cache_capacity_bytes,
-        ..CacheOptions::default()
+        block_bytes: options.cache_block_bytes,
     }));
     let shared = Arc::new(RecoverySettings {
         dir: dir.clone(),
@@ -432,17 +434,18 @@ pub(crate) async fn make_dir(io: &Io, dir: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Creates `dir` and its missing parents, each durably.
+/// Creates `dir` and its missing parents, each durably. The lowest one that is there may have been made by a process
+/// that was killed before its name was durable; those above it were durable before it was made.
 async fn create_dirs(io: &Io, dir: &Path) -> Result<(), OpenError> {
     let mut missing = Vec::new();
     let mut at = dir;
-    loop {
+    let lowest = loop {
         match io.disk().create_dir(at).await {
             Ok(()) => {
                 sync_parent(io, at).await?;
-                break;
+                break at.parent().unwrap_or(at);
             }
-            Err(error) if error.kind == DiskErrorKind::Exists => break,
+            Err(error) if error.kind == DiskErrorKind::Exists => break at,
             Err(error) if error.kind == DiskErrorKind::NotFound => {
                 let Some(parent) = at.parent() else { return Err(error.into()) };
                 missing.push(at);
@@ -450,6 +453,11 @@ async fn create_dirs(io: &Io, dir: &Path) -> Result<(), OpenError> {
             }
             Err(error) => return Err(error.into()),
         }
+    };
+    match sync_parent(io, lowest).await {
+        // Where names may not be read, nobody like us made one.
+        Err(OpenError::Disk(error)) if error.kind == DiskErrorKind::ReadOnly => {}
+        other => other?,
     }
     for dir in missing.into_iter().rev() {
         make_dir(io, dir).await?;

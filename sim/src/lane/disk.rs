@@ -5,12 +5,13 @@
 //! read back and compared with the model and with the independent reader.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sierradb::{Database, DatabaseOptions, Preallocate};
 use sierradb_io::sim::{CrashKind, CrashPoint, Fault, OpFault, SimHost, Target};
-use sierradb_io::{DiskOp, Prng};
+use sierradb_io::{DiskOp, Prng, Site};
 
 use super::verify;
 use crate::config::{DiskSpec, Trouble};
@@ -58,6 +59,8 @@ pub struct Report {
     pub events: u64,
     /// Starts that met a torn tail.
     pub torn: u64,
+    /// Hits of coverage marks.
+    pub marks: BTreeMap<Site, u64>,
 }
 
 /// One run in progress.
@@ -79,8 +82,11 @@ struct Run<'a> {
 pub async fn run(host: SimHost, spec: &DiskSpec) -> Result<Report, Violation> {
     let mut run = Run::new(host, spec);
     let outcome = run.cycles().await;
-    let report =
-        Report { torn: run.world.host.mark_hits("recovery.torn_tail_zeroed"), ..run.report };
+    let report = Report {
+        torn: run.world.host.mark_hits("recovery.torn_tail_zeroed"),
+        marks: run.world.host.marks(),
+        ..run.report
+    };
     outcome.map(|()| report).map_err(|violation| Violation {
         detail: format!(
             "[{}, boot {}] {}",
@@ -172,6 +178,8 @@ impl<'a> Run<'a> {
         io: sierradb_io::Io,
         watch: &Watch,
     ) -> Result<Option<Database>, Violation> {
+        let is_bounded = self.spec.trouble == Trouble::Crashes;
+        let read_limit = if is_bounded { self.start_limit() } else { u64::MAX };
         let opened = Database::open_with(io, &self.dir, self.options.clone()).await;
         let is_healthy = matches!(self.spec.trouble, Trouble::Crashes | Trouble::Derived);
         let db = match opened {
@@ -187,21 +195,21 @@ impl<'a> Run<'a> {
             for (bucket, stats) in db.stats().buckets.iter().enumerate() {
                 recovery::healthy(bucket, stats.refusing.as_deref())?;
             }
-            if self.spec.trouble == Trouble::Crashes {
-                recovery::bounded(watch.segment_bytes_read(), self.start_limit())?;
-            }
+            recovery::bounded(watch.segment_bytes_read(), read_limit)?;
         }
         Ok(Some(db))
     }
 
-    /// What a start may read of segments: of each that is not sealed its header, its last frame and what lies behind
-    /// it, twice (once for frames, once for the verdict); without a close before also the frames.
+    /// What the start to come may read of segments: of each that is not sealed its header, its last frame and what
+    /// lies behind it, twice (once for frames, once for the verdict); without a close before also the frames. A
+    /// segment with an index file but without a frame behind it counts as not sealed: where a torn first batch of its
+    /// successor is cut, it is the active one again.
     fn start_limit(&self) -> u64 {
         let ghost = self.world.ghost.borrow();
         let files = self.world.host.files();
         let mut limit = 0;
         for (path, len) in &files {
-            let is_sealed = files.iter().any(|(other, _)| *other == path.with_extension("idx"));
+            let has_index = files.iter().any(|(other, _)| *other == path.with_extension("idx"));
             let number = path
                 .file_stem()
                 .and_then(|stem| stem.to_str())
@@ -215,7 +223,7 @@ impl<'a> Run<'a> {
                 Some((_, segment, end)) if segment == number && self.was_closed => {
                     len.saturating_sub(end)
                 }
-                _ if is_sealed => 0,
+                Some((_, segment, _)) if has_index && number < segment => 0,
                 _ => *len,
             };
             let again = if self.was_closed { START_READS_BYTES } else { SCAN_READS_BYTES };
@@ -392,6 +400,7 @@ fn options(spec: &DiskSpec) -> DatabaseOptions {
         append_buffer_count: spec.append_buffer_count,
         write_threads: Some(spec.write_threads),
         cache_capacity_bytes: spec.cache_capacity_bytes,
+        cache_block_bytes: spec.cache_block_bytes,
         min_free_bytes: 1 << 20,
         preallocate: if spec.is_zeroed { Preallocate::Zero } else { Preallocate::Reserve },
         ..DatabaseOptions::default()

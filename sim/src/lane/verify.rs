@@ -49,9 +49,7 @@ pub async fn everything(world: &World, db: &Database, watch: &Watch) -> Checked 
                 ghost.holds_place(id, place)?;
             }
         }
-        let ids: Vec<u128> =
-            ledger.ops().flat_map(|(_, op)| op.submission.events.iter().map(|e| e.id)).collect();
-        (ids, ghost.progress().sequences().clone())
+        (ledger.ids().to_vec(), ghost.progress().sequences().clone())
     };
     for id in ids {
         let found = client.read_event(id).await?;

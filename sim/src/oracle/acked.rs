@@ -1,5 +1,7 @@
 //! P1: an acknowledged append is never lost, moved or changed.
 
+use std::rc::Rc;
+
 use super::idempotent;
 use super::invention;
 use super::ledger::{Ledger, OpId, Place};
@@ -13,7 +15,8 @@ use crate::violation::{Checked, Violation, require};
 pub fn acknowledged(ledger: &mut Ledger, op: OpId, acked: &Acked, was_stored: bool) -> Checked {
     ledger.answered(op);
     let known = ledger.op(op);
-    let (partition, events) = (known.submission.partition, known.submission.events.clone());
+    let submission = Rc::clone(&known.submission);
+    let (partition, events) = (submission.partition, &submission.events);
     let ids_match = events.iter().map(|e| e.id).eq(acked.events.iter().map(|e| e.0));
     let count = acked.sequences.end.checked_sub(acked.sequences.start);
     require(ids_match && count == Some(events.len() as u64), "acked", "malformed", || {

@@ -4,6 +4,7 @@
 //! unchanged. A *floor* is a position below which everything must be visible: whatever anybody was told raises it.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::history::{StreamKey, Submission};
 use crate::violation::{Checked, require};
@@ -28,7 +29,7 @@ pub enum Fate {
 #[derive(Debug, Clone)]
 pub struct Op {
     /// What was submitted.
-    pub submission: Submission,
+    pub submission: Rc<Submission>,
     /// What became of it.
     pub fate: Fate,
     /// Attempts so far.
@@ -62,6 +63,8 @@ pub struct Place {
 #[derive(Debug, Default)]
 pub struct Ledger {
     ops: Vec<Op>,
+    /// Every event id submitted, in order; twice where submitted twice.
+    ids: Vec<u128>,
     by_id: BTreeMap<u128, Vec<(OpId, usize)>>,
     places: BTreeMap<u128, Place>,
     sequences: BTreeMap<(u16, u64), u128>,
@@ -77,11 +80,12 @@ impl Ledger {
     pub fn submit(&mut self, submission: Submission) -> OpId {
         let op = self.ops.len();
         for (nth, draft) in submission.events.iter().enumerate() {
+            self.ids.push(draft.id);
             self.by_id.entry(draft.id).or_default().push((op, nth));
         }
         let timestamps = submission.events.iter().map(|draft| draft.timestamp_ns).collect();
         self.ops.push(Op {
-            submission,
+            submission: Rc::new(submission),
             fate: Fate::Refused,
             attempts: 0,
             in_flight: 0,
@@ -163,6 +167,25 @@ impl Ledger {
     /// Submissions, in order.
     pub fn ops(&self) -> impl Iterator<Item = (OpId, &Op)> {
         self.ops.iter().enumerate()
+    }
+
+    /// How many submissions there are: the number of the next one.
+    pub fn op_count(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// The submission of one of these fates that `start` or, round and round, one behind it has.
+    pub fn op_of_fate(&self, fates: &[Fate], start: usize) -> Option<OpId> {
+        let count = self.ops.len();
+        let (late, early) = self.ops.split_at_checked(start)?;
+        let in_turn = early.iter().chain(late);
+        let found = in_turn.enumerate().find(|(_, op)| fates.contains(&op.fate))?.0;
+        Some((start + found) % count)
+    }
+
+    /// Every event id submitted, in order; twice where submitted twice.
+    pub fn ids(&self) -> &[u128] {
+        &self.ids
     }
 
     /// Submissions that use this event id.

@@ -115,7 +115,7 @@ impl<'a> Client<'a> {
         let Some(original) = self.some_op(&[Fate::Stored, Fate::Unknown]) else { return Ok(()) };
         let op = {
             let mut ledger = self.world.ledger.borrow_mut();
-            let number = ledger.ops().count() as u64;
+            let number = ledger.op_count() as u64;
             let original = ledger.op(original).submission.clone();
             let submission = self.world.places.conflict(&mut self.draw, &original, number);
             ledger.submit(submission)
@@ -125,18 +125,15 @@ impl<'a> Client<'a> {
 
     fn new_submission(&mut self) -> OpId {
         let mut ledger = self.world.ledger.borrow_mut();
-        let number = ledger.ops().count() as u64;
+        let number = ledger.op_count() as u64;
         let submission = self.world.places.submission(&mut self.draw, &ledger, number);
         ledger.submit(submission)
     }
 
     fn some_op(&mut self, fates: &[Fate]) -> Option<OpId> {
         let ledger = self.world.ledger.borrow();
-        let of_fate = |(op, known): (OpId, &crate::oracle::ledger::Op)| {
-            fates.contains(&known.fate).then_some(op)
-        };
-        let ops: Vec<OpId> = ledger.ops().filter_map(of_fate).collect();
-        self.draw.pick(&ops).copied()
+        let start = self.draw.below(ledger.op_count().max(1) as u64);
+        ledger.op_of_fate(fates, usize::try_from(start).unwrap_or(0))
     }
 
     /// One attempt of a submission.
@@ -275,11 +272,7 @@ impl<'a> Client<'a> {
     async fn read_some_event(&mut self) -> Checked {
         let id = {
             let ledger = self.world.ledger.borrow();
-            let ids: Vec<u128> = ledger
-                .ops()
-                .flat_map(|(_, op)| op.submission.events.iter().map(|e| e.id))
-                .collect();
-            self.draw.pick(&ids).copied().unwrap_or(5)
+            self.draw.pick(ledger.ids()).copied().unwrap_or(5)
         };
         self.read_event(id).await.map(|_| ())
     }

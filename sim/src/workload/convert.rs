@@ -49,8 +49,8 @@ pub(super) fn draft(draft: &Draft) -> Result<EventDraft, Violation> {
         },
         event_name,
         timestamp_ns: draft.timestamp_ns,
-        payload: Bytes::from(draft.payload.clone()),
-        metadata: Bytes::from(draft.metadata.clone()),
+        payload: draft.payload.clone(),
+        metadata: draft.metadata.clone(),
         extensions: Bytes::new(),
     })
 }
@@ -111,9 +111,9 @@ pub(super) fn seen(record: &EventRecord) -> Seen {
         partition_key: record.partition_key.as_u128(),
         transaction_id: Some(record.transaction_id.as_u128()),
         timestamp_ns: record.timestamp_ns,
-        stream: record.stream_id.to_vec(),
-        name: record.event_name.to_vec(),
-        metadata: record.metadata.to_vec(),
-        payload: record.payload.to_vec(),
+        stream: record.stream_id.clone(),
+        name: record.event_name.clone(),
+        metadata: record.metadata.clone(),
+        payload: record.payload.clone(),
     }
 }

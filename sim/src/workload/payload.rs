@@ -1,5 +1,6 @@
 //! Payloads computed from the submission they belong to.
 
+use bytes::Bytes;
 use sierradb_io::Prng;
 
 /// Bytes of the head that names the submission.
@@ -7,7 +8,7 @@ const HEAD_LEN: usize = 24;
 
 /// The payload of event `nth` of submission `op`: `{magic, op, nth, len, crc}`, then filler of some kind. Shorter
 /// ones are cut from it.
-pub fn payload(op: u64, nth: u64, len: usize) -> Vec<u8> {
+pub fn payload(op: u64, nth: u64, len: usize) -> Bytes {
     let mut bytes = Vec::with_capacity(len.max(HEAD_LEN));
     bytes.extend_from_slice(b"load");
     bytes.extend_from_slice(&op.to_le_bytes());
@@ -31,5 +32,5 @@ pub fn payload(op: u64, nth: u64, len: usize) -> Vec<u8> {
         }
     }
     bytes.truncate(len);
-    bytes
+    Bytes::from(bytes)
 }

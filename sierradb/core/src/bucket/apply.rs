@@ -32,7 +32,8 @@ pub(crate) struct Written {
 }
 
 impl SoloBucket {
-    /// All of `written` is durable, in the active segment and in order: makes it visible and answers for it.
+    /// All of `written` is durable, in the active segment and in order: makes it visible and answers for it. Does
+    /// neither once the bucket is read-only: another task met an error, and told those who waited.
     ///
     /// # Panics
     /// If an entry is not the next one in flight.
@@ -40,7 +41,13 @@ impl SoloBucket {
         let Some(last) = written.last() else { return };
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let mut applied: Vec<InFlight> = Vec::with_capacity(written.len());
-        self.lock_desk().take_committed(last.index, &mut applied);
+        {
+            let mut desk = self.lock_desk();
+            if desk.health().is_read_only() {
+                return;
+            }
+            desk.take_committed(last.index, &mut applied);
+        }
         assert_eq!(applied.len(), written.len(), "entries written and in flight differ");
         let touched = self.publish(&applied, written);
         let now_ns = self.io.clock().wall_ns();
@@ -119,7 +126,7 @@ impl SoloBucket {
         self.maintain_wake.notify_one();
     }
 
-    /// A write or sync failed: the bucket takes no more appends until the process restarts.
+    /// A write or sync failed, by whichever task: the bucket takes no more appends until the process restarts.
     pub(crate) fn poison(&self, cause: &str) {
         tracing::error!(bucket = self.id, cause, "the bucket is read-only after a disk error");
         let now = self.io.clock().now();
@@ -127,6 +134,8 @@ impl SoloBucket {
             desk.poison(cause, now, answers);
             Wakes::default()
         });
+        self.writer_wake.notify_one();
+        self.sealed.notify_waiters(); // it will not happen any more
     }
 
     /// There is no room for what was planned and not written.

@@ -1,5 +1,6 @@
 //! Copies of what recovery or repair takes out of the log: nothing is destroyed without one.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::limits::{MAX_DAMAGED_BYTES, MAX_DAMAGED_COPY_BYTES};
 /// Name of the directory inside a bucket's directory.
 pub(crate) const DAMAGED_NAME: &str = "damaged";
 
-/// Copies what `file` holds from `offset` on, up to its last byte that is not zero, to
+/// Copies what `file` holds in `range`, whose last byte that is not zero is about its end, to
 /// `damaged/<segment>-<offset>.bin`. Best effort: without room for it the copy is left out and that is logged.
 ///
 /// # Errors
@@ -20,9 +21,10 @@ pub(crate) async fn keep_copy(
     io: &Io,
     dir: &Path,
     (segment, file): (u64, &Arc<dyn File>),
-    offset: u64,
+    range: Range<u64>,
 ) -> Result<(), DiskError> {
-    let left = file.len().await?.saturating_sub(offset).min(MAX_DAMAGED_COPY_BYTES);
+    let offset = range.start;
+    let left = range.end.saturating_sub(offset).min(MAX_DAMAGED_COPY_BYTES);
     let len = usize::try_from(left).unwrap_or(usize::MAX);
     let (mut bytes, read) = file.read_at(BytesMut::zeroed(len), offset).await;
     read?;

@@ -385,7 +385,7 @@ impl Desk {
                 answers.push((held.waiter, Err(held.error)));
             }
         }
-        if self.in_flight.is_empty() {
+        if self.in_flight.is_empty() && !self.health.is_read_only() {
             self.planner.assert_idle();
         }
     }
@@ -425,6 +425,9 @@ impl Desk {
         answers: &mut Answers,
     ) {
         let Some(refusal) = health.refusal(self.bucket_id) else { return };
+        if self.health.is_read_only() {
+            return; // another task met an error meanwhile, and all were told
+        }
         self.health = health;
         for entry in self.in_flight.drain(..) {
             answers.extend(entry.waiters.into_iter().map(|it| (it, Err(refusal.clone()))));
@@ -447,7 +450,7 @@ impl Desk {
 
     /// Takes no more appends; those in work go on.
     pub(crate) fn close(&mut self, answers: &mut Answers) {
-        if !matches!(self.health, Health::ReadOnly { .. }) {
+        if !self.health.is_read_only() {
             self.health = Health::Closing;
         }
         self.refuse_waiting(answers);
@@ -485,5 +488,24 @@ impl Desk {
             answers.extend(late.into_iter().map(|it| (it.waiter, Err(unknown(it.begun)))));
         }
         self.held.retain(|_, held| !held.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_does_not_revive_a_stopped_bucket() {
+        let start = || PlanStart { last_index: 1, next_sequences: vec![0], last_append_time_ns: 0 };
+        let limits = DeskLimits { in_flight: 1, timeout: Duration::from_secs(1) };
+        let planner = Planner::new(0, 1, 7, start());
+        let mut desk = Desk::new(0, limits, planner, Health::Serving);
+        let mut answers = Answers::new();
+        desk.poison("a sync failed", Mono(0), &mut answers);
+        let full = Health::Full { free_bytes: 0, needed_bytes: 1 };
+        desk.refuse_unwritten(start(), full, &mut answers);
+        desk.set_space(Health::Serving);
+        assert!(desk.health().is_read_only());
     }
 }

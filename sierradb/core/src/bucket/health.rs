@@ -1,5 +1,7 @@
 //! Whether a bucket takes appends, and why not.
 
+use sierradb_io::{DiskError, DiskErrorKind, DiskOp};
+
 use crate::error::AppendError;
 
 /// State of a bucket. It only gets worse, except that a full disk may have room again.
@@ -17,6 +19,11 @@ pub(crate) enum Health {
 }
 
 impl Health {
+    /// Whether there will be no more appends in this life, whatever happens.
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self, Self::ReadOnly { .. })
+    }
+
     /// Why an append is refused now; `None` if it is not.
     pub(crate) fn refusal(&self, bucket_id: u16) -> Option<AppendError> {
         match self {
@@ -29,5 +36,24 @@ impl Health {
             }
             Self::Closing => Some(AppendError::Closing),
         }
+    }
+}
+
+/// Whether a failed operation on segment files ends their bucket's appends until the process restarts. A failed sync
+/// does, also one for lack of space: the kernel has marked the pages clean, the next sync would say "done". So does
+/// any failed change but one that found no space, which changed nothing that is in use.
+pub(crate) fn stops_bucket(error: &DiskError) -> bool {
+    match error.op {
+        DiskOp::Sync | DiskOp::SyncDir | DiskOp::SetLen => true,
+        DiskOp::Write | DiskOp::Allocate | DiskOp::Zero => error.kind != DiskErrorKind::NoSpace,
+        DiskOp::Open
+        | DiskOp::List
+        | DiskOp::CreateDir
+        | DiskOp::Rename
+        | DiskOp::Remove
+        | DiskOp::Space
+        | DiskOp::Lock
+        | DiskOp::Read
+        | DiskOp::Len => false,
     }
 }

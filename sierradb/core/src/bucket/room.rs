@@ -12,7 +12,7 @@ use sierradb_io::{DiskError, Io, Mono, site};
 use tokio::sync::{Mutex, Notify};
 
 use crate::limits::SPACE_STEP_BYTES;
-use crate::segment::space::{Preallocate, SegmentSpace};
+use crate::segment::space::{Preallocate, SegmentSpace, StopSign};
 
 /// Space of the active segment and of its successor.
 pub(crate) struct Room {
@@ -26,6 +26,7 @@ pub(crate) struct Room {
     ready: AtomicU64,
     /// Something should be prepared; shared by all buckets.
     wanted: Arc<Notify>,
+    stop: StopSign,
     spaces: Mutex<Spaces>,
 }
 
@@ -47,6 +48,8 @@ impl Room {
         (active_number, active): (u64, SegmentSpace),
         wanted: Arc<Notify>,
     ) -> Self {
+        let stop = StopSign::default();
+        let active = active.with_stop(stop.clone());
         let (last_step, last_ready) = (io.clock().now(), active.mark().get());
         let spaces = Spaces { active_number, active, next: None, last_step, last_ready };
         Self {
@@ -57,8 +60,14 @@ impl Room {
             end_offset: AtomicU64::new(0),
             ready: AtomicU64::new(last_ready),
             wanted,
+            stop,
             spaces: Mutex::new(spaces),
         }
+    }
+
+    /// A write or sync of the log failed, and its bucket knows: nothing more is made ready.
+    pub(crate) fn stop(&self) {
+        self.stop.raise();
     }
 
     /// Tells where the log ends now.
@@ -80,29 +89,36 @@ impl Room {
         self.ready.load(Ordering::Acquire) >= end_offset
     }
 
-    /// Makes the active segment ready up to `end_offset` at least. Returns at once if it is.
+    /// Makes the active segment ready up to `end_offset` at least. Returns at once if it is; false if it never will
+    /// be, because it was stopped.
     ///
     /// # Errors
     /// The disk's; nothing of the log was touched.
-    pub(crate) async fn reach(&self, end_offset: u64) -> Result<(), DiskError> {
+    pub(crate) async fn reach(&self, end_offset: u64) -> Result<bool, DiskError> {
         if self.has_reached(end_offset) {
-            return Ok(());
+            return Ok(true);
         }
         let mut spaces = self.spaces.lock().await;
         while spaces.active.mark().get() < end_offset {
+            if self.stop.is_raised() {
+                return Ok(false);
+            }
             self.io.mark(site!("append.space_not_ready"));
             spaces.step(&self.io, self.mode).await?;
         }
         self.ready.store(spaces.active.mark().get(), Ordering::Release);
-        Ok(())
+        Ok(true)
     }
 
-    /// Makes segment `number`, the successor of the active one, the active one.
+    /// Makes segment `number`, the successor of the active one, the active one; `None` once it was stopped.
     ///
     /// # Errors
     /// The disk's; the active segment then stays what it was.
-    pub(crate) async fn advance(&self, number: u64) -> Result<SegmentSpace, DiskError> {
+    pub(crate) async fn advance(&self, number: u64) -> Result<Option<SegmentSpace>, DiskError> {
         let mut spaces = self.spaces.lock().await;
+        if self.stop.is_raised() {
+            return Ok(None);
+        }
         assert_eq!(number, spaces.active_number + 1, "segments follow each other");
         let next = match spaces.next.take() {
             Some(next) => next,
@@ -114,7 +130,7 @@ impl Room {
         (spaces.active_number, spaces.active) = (number, next.clone());
         (spaces.last_step, spaces.last_ready) = (self.io.clock().now(), next.mark().get());
         self.ready.store(next.mark().get(), Ordering::Release);
-        Ok(next)
+        Ok(Some(next))
     }
 
     /// Background work: one step, or the successor, if it is time.
@@ -127,7 +143,9 @@ impl Room {
         if spaces.active.wants_step(end_offset) {
             spaces.step(&self.io, self.mode).await?;
         }
-        if spaces.next.is_none() && spaces.active.wants_successor(end_offset) {
+        let is_due = spaces.next.is_none() && spaces.active.wants_successor(end_offset);
+        // The writer may have met an error in that very file while this waited for its turn.
+        if is_due && !self.stop.is_raised() {
             let next = self.create(spaces.active_number + 1).await?;
             next.step(self.mode).await?;
             spaces.next = Some(next);
@@ -139,12 +157,13 @@ impl Room {
     async fn create(&self, number: u64) -> Result<SegmentSpace, DiskError> {
         let created =
             SegmentSpace::create(&self.io, &self.dir, number, self.segment_size_bytes).await;
-        match created {
+        let space = match created {
             Err(error) if error.kind == sierradb_io::DiskErrorKind::Exists => {
                 SegmentSpace::open(&self.io, &self.dir, number, self.segment_size_bytes).await
             }
             other => other,
-        }
+        };
+        Ok(space?.with_stop(self.stop.clone()))
     }
 }
 
@@ -163,5 +182,31 @@ impl Spaces {
 impl std::fmt::Debug for Room {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Room").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEGMENT_SIZE_BYTES: u64 = 64 << 10;
+
+    #[test]
+    fn a_stopped_room_makes_nothing_ready() {
+        sierradb_io::sim::run(1, |host| async move {
+            let (io, dir) = (host.boot(), PathBuf::from("/log"));
+            host.make_dir(&dir);
+            let space = SegmentSpace::create(&io, &dir, 1, SEGMENT_SIZE_BYTES).await.unwrap();
+            let place = (dir.clone(), SEGMENT_SIZE_BYTES);
+            let wanted = Arc::new(Notify::new());
+            let room = Room::new(io.clone(), place, Preallocate::Zero, (1, space), wanted);
+            room.set_end(SEGMENT_SIZE_BYTES);
+            room.stop();
+            room.prepare().await.unwrap();
+            assert!(!room.reach(SEGMENT_SIZE_BYTES).await.unwrap());
+            assert!(room.advance(2).await.unwrap().is_none());
+            let names = io.disk().list(&dir).await.unwrap();
+            assert_eq!((names.len(), names[0].len), (1, 0), "{names:?}");
+        });
     }
 }

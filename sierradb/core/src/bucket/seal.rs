@@ -35,6 +35,8 @@ pub(crate) struct Request<'a> {
 pub(crate) enum SealError {
     #[error(transparent)]
     Disk(#[from] DiskError),
+    #[error("the segment was not cut to its length: {0}")]
+    Cut(#[source] DiskError),
     #[error(transparent)]
     Scan(ScanError),
     #[error("events of the frame at offset {offset}: {cause}")]
@@ -143,7 +145,7 @@ pub(crate) async fn digest(file: &dyn File, len: u64) -> Result<u128, DiskError>
 /// Seals the oldest rolled segment of a bucket; `false` if there is none.
 ///
 /// # Errors
-/// [`SealError`]; the segment stays as it was, and readable.
+/// [`SealError`]; the segment stays readable. After [`SealError::Cut`] its file must not be written or synced again.
 pub(crate) async fn seal_next(
     bucket: &SoloBucket,
     dir: &Path,
@@ -159,9 +161,9 @@ pub(crate) async fn seal_next(
     let raw = file.raw.clone();
     let header = read_segment_header(raw.as_ref()).await;
     let header = header.map_err(|error| SealError::Header { cause: error.to_string() })?;
-    raw.set_len(used_len).await?;
+    raw.set_len(used_len).await.map_err(SealError::Cut)?;
     if !mutant!(io, seal_before_sync) {
-        raw.sync_data().await?;
+        raw.sync_data().await.map_err(SealError::Cut)?;
     }
     let hash_seed = bucket.shelf.hash_seed();
     let request = Request { dir, file: raw.clone(), header, hash_seed, used_len: Some(used_len) };

@@ -12,7 +12,6 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::desk::{Answers, Desk, Job, Wakes};
-use super::health::Health;
 use super::overlay::{Head, StreamKey};
 use super::planner::{ColdNeed, Facts, View};
 use super::waiters::PendingAppend;
@@ -131,6 +130,11 @@ impl SoloBucket {
         }
     }
 
+    /// Whether a disk error, or damage, has ended its appends until the process restarts.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.lock_desk().health().is_read_only()
+    }
+
     pub(crate) fn lock_desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,7 +146,7 @@ impl SoloBucket {
             let is_closing = self.is_closing.load(Ordering::Acquire);
             let (untaken, is_idle) = {
                 let desk = self.lock_desk();
-                let is_idle = desk.is_idle() || matches!(desk.health(), Health::ReadOnly { .. });
+                let is_idle = desk.is_idle() || desk.health().is_read_only();
                 (desk.untaken_count(), is_idle)
             };
             if untaken > 0 {

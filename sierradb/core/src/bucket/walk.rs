@@ -1,5 +1,6 @@
 //! Recovery on its way through the segments of one bucket, oldest first; see [`recovery`](super::recovery).
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::index::sealed::{Expect, SealedIndex};
 use crate::limits::MAX_ROLLED_SEGMENTS;
 use crate::manifest::Manifest;
 use crate::read::fetch::CachedFile;
-use crate::segment::aftermath::{Nature, inspect};
+use crate::segment::aftermath::{Nature, holds_bytes, inspect};
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::event_codec::event_keys;
 use crate::segment::file::{ActiveSegment, FIRST_FRAME_OFFSET, LogEnd, SegmentFile, SegmentHeader};
@@ -142,12 +143,12 @@ impl<'a> Walk<'a> {
         }
         // No header: prepared and never used, or its first batch was torn.
         let scene_end = LogEnd { end_offset: 0, ..end };
-        let verdict = self.verdict(candidate, scene_end, later).await?;
+        let (verdict, nonzero_end) = self.verdict(candidate, scene_end, later).await?;
         match verdict {
             Verdict::CleanEnd => {
                 self.io.mark(site!("recovery.prepared_segment_empty"));
             }
-            Verdict::Torn => self.cut(candidate, 0).await?,
+            Verdict::Torn => self.cut(candidate, 0..nonzero_end).await?,
             Verdict::CorruptMiddle { .. } | Verdict::CorruptTail => {
                 self.damaged(candidate.number, 0, "the segment header is damaged");
                 return Ok(None);
@@ -298,14 +299,15 @@ impl<'a> Walk<'a> {
         later: &[Candidate],
         cause: &str,
     ) -> Result<bool, OpenError> {
-        match self.verdict(candidate, end, later).await? {
+        let (verdict, nonzero_end) = self.verdict(candidate, end, later).await?;
+        match verdict {
             Verdict::CleanEnd if later.first().is_some_and(|next| next.header.is_ok()) => Ok(true),
             Verdict::CleanEnd => {
                 self.clear_successors(end, later).await?;
                 Ok(false)
             }
             Verdict::Torn => {
-                self.cut(candidate, end.end_offset).await?;
+                self.cut(candidate, end.end_offset..nonzero_end).await?;
                 Ok(false)
             }
             Verdict::CorruptMiddle { .. } | Verdict::CorruptTail => {
@@ -326,9 +328,10 @@ impl<'a> Walk<'a> {
         while let Some((candidate, later)) = left.split_first() {
             left = later;
             let start = LogEnd { end_offset: 0, ..end };
-            match self.verdict(candidate, start, later).await? {
+            let (verdict, nonzero_end) = self.verdict(candidate, start, later).await?;
+            match verdict {
                 Verdict::CleanEnd => {}
-                Verdict::Torn => self.cut(candidate, 0).await?,
+                Verdict::Torn => self.cut(candidate, 0..nonzero_end).await?,
                 Verdict::CorruptMiddle { .. } | Verdict::CorruptTail => {
                     self.damaged(candidate.number, 0, "the segment header is damaged");
                     return Ok(());
@@ -433,12 +436,13 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// What a bad position means, and where the last byte behind it that is not zero ends.
     async fn verdict(
         &mut self,
         candidate: &Candidate,
         expected: LogEnd,
         later: &[Candidate],
-    ) -> Result<Verdict, OpenError> {
+    ) -> Result<(Verdict, u64), OpenError> {
         if expected.end_offset == 0 {
             self.recall_witness(candidate.number, expected.next_index).await;
         }
@@ -458,9 +462,9 @@ impl<'a> Walk<'a> {
             && !matches!(aftermath.nature, Nature::Zeros)
             && matches!(verdict, Verdict::CorruptTail | Verdict::CorruptMiddle { .. })
         {
-            return Ok(Verdict::Torn);
+            return Ok((Verdict::Torn, aftermath.nonzero_end));
         }
-        Ok(verdict)
+        Ok((verdict, aftermath.nonzero_end))
     }
 
     /// What the checkpoint of a segment that lost its header knows to have been durable.
@@ -477,13 +481,14 @@ impl<'a> Walk<'a> {
     }
 
     /// Puts a copy of a torn end aside and writes zeros over it. Durable on return.
-    async fn cut(&self, candidate: &Candidate, offset: u64) -> Result<(), OpenError> {
+    async fn cut(&self, candidate: &Candidate, torn: Range<u64>) -> Result<(), OpenError> {
         if self.mode == Mode::LookOnly {
             return Ok(());
         }
         self.io.mark(site!("recovery.torn_tail_zeroed"));
+        let offset = torn.start;
         tracing::info!(bucket = self.bucket_id, segment = candidate.number, offset, "torn end cut");
-        damaged::keep_copy(self.io, &self.dir, (candidate.number, &candidate.file), offset).await?;
+        damaged::keep_copy(self.io, &self.dir, (candidate.number, &candidate.file), torn).await?;
         let len = candidate.len.saturating_sub(offset);
         candidate.file.zero_range(offset, len).await?;
         candidate.file.sync_data().await?;
@@ -517,9 +522,7 @@ async fn later_of(later: &[Candidate]) -> Result<Later, DiskError> {
         if let Ok(header) = &candidate.header {
             return Ok(Later::Segment(*header));
         }
-        let nothing = LogEnd { next_index: 0, last_term: 0, chain: 0, end_offset: 0 };
-        let found = inspect(candidate.file.clone(), nothing).await?;
-        if found.nonzero_end > 0 {
+        if holds_bytes(candidate.file.clone()).await? {
             return Ok(Later::Unreadable);
         }
     }

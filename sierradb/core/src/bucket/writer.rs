@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use sierradb_io::{DiskError, DiskErrorKind, File, Io, OpenOptions, mutant, site};
 
 use super::apply::Written;
-use super::health::Health;
+use super::health::{Health, stops_bucket};
 use super::planner::PlanStart;
 use super::room::Room;
 use super::slots::Slots;
@@ -60,6 +60,8 @@ enum Failure {
     NoSpace(DiskError),
     /// A write or sync failed: the outcome is unknown.
     Disk(DiskError),
+    /// Another task met an error and made the bucket read-only.
+    Stopped,
 }
 
 /// The witness ring of the active segment: unsynced proof of completed syncs.
@@ -94,8 +96,10 @@ impl Writer {
                 Err(Failure::NoSpace(error)) => self.refuse(&error).await,
                 Err(Failure::Disk(error)) => {
                     self.bucket.poison(&error.to_string());
+                    self.log.room.stop();
                     return;
                 }
+                Err(Failure::Stopped) => return,
             }
             entries.clear();
             // Whoever was answered goes on first, and what that brings is in the next batch.
@@ -118,9 +122,13 @@ impl Writer {
             if !self.log.room.has_reached(self.log.active.end().end_offset) {
                 self.turn = None;
             }
-            if let Err(error) = self.log.room.reach(self.log.active.end().end_offset).await {
-                self.log.active = before;
-                return Err(Failure::of_space(error));
+            match self.log.room.reach(self.log.active.end().end_offset).await {
+                Ok(true) => {}
+                Ok(false) => return Err(Failure::Stopped),
+                Err(error) => {
+                    self.log.active = before;
+                    return Err(Failure::of_space(error));
+                }
             }
             self.write(before, batch).await?;
         }
@@ -175,6 +183,7 @@ impl Writer {
             return self.log.file.sync_data().await.map_err(Failure::Disk);
         }
         let written = batch.written(&buffers);
+        self.may_go_on()?;
         let result = self.log.file.write_all_at(buffers, offset).await;
         if let Err(error) = result {
             if mutant!(self.io, full_as_success) && error.kind == DiskErrorKind::NoSpace {
@@ -204,7 +213,13 @@ impl Writer {
         Ok(())
     }
 
+    /// A file whose sync failed elsewhere is not touched again, and nothing behind it is answered.
+    fn may_go_on(&self) -> Result<(), Failure> {
+        if self.bucket.is_read_only() { Err(Failure::Stopped) } else { Ok(()) }
+    }
+
     async fn sync(&self) -> Result<(), Failure> {
+        self.may_go_on()?;
         if mutant!(self.io, skip_sync) {
             return Ok(());
         }
@@ -223,11 +238,12 @@ impl Writer {
     /// Begins the next segment. All of the old one is synced: every batch was.
     async fn roll(&mut self) -> Result<(), Failure> {
         self.turn = None;
-        self.wait_for_sealing().await;
+        self.wait_for_sealing().await?;
         self.io.mark(site!("segment.roll"));
         let rolled = self.log.active.roll();
         let header = rolled.next_header();
         let space = self.log.room.advance(header.number).await.map_err(Failure::of_space)?;
+        let space = space.ok_or(Failure::Stopped)?;
         self.log.file = space.file().clone();
         self.log.active = ActiveSegment::new(header);
         self.log.has_header = false;
@@ -241,15 +257,16 @@ impl Writer {
     }
 
     /// At most a few segments may wait for their index file: memory is bounded, and so is the next start.
-    async fn wait_for_sealing(&self) {
+    async fn wait_for_sealing(&self) -> Result<(), Failure> {
         loop {
             let sealed = self.bucket.sealed.notified();
+            self.may_go_on()?;
             let rolled = {
                 let segments = self.bucket.shelf.read();
                 segments.live.iter().filter(|segment| segment.is_rolled).count()
             };
             if rolled < MAX_ROLLED_SEGMENTS {
-                return;
+                return Ok(());
             }
             self.io.mark(site!("segment.roll_waits_for_seal"));
             self.bucket.maintain_wake.notify_one();
@@ -323,7 +340,7 @@ impl Writer {
     /// The end of a tidy life: notes in the state slot how far the log is durable. What was durable once stays noted,
     /// however short a damaged log looks now: it is what tells damage from a torn end.
     async fn finish(&mut self) {
-        if matches!(self.bucket.lock_desk().health(), Health::ReadOnly { .. }) {
+        if self.bucket.is_read_only() {
             return;
         }
         let durable = self.log.active.end().next_index - 1;
@@ -339,15 +356,10 @@ const GROUP_COMMIT_MARK: usize = 8;
 
 impl Failure {
     fn of_space(error: DiskError) -> Self {
-        match error.kind {
-            DiskErrorKind::NoSpace => Self::NoSpace(error),
-            DiskErrorKind::NotFound
-            | DiskErrorKind::Exists
-            | DiskErrorKind::Io
-            | DiskErrorKind::ReadOnly
-            | DiskErrorKind::Locked
-            | DiskErrorKind::Poisoned
-            | DiskErrorKind::Other => Self::Disk(error),
+        if error.kind == DiskErrorKind::NoSpace && !stops_bucket(&error) {
+            Self::NoSpace(error)
+        } else {
+            Self::Disk(error)
         }
     }
 }

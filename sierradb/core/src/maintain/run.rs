@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sierradb_io::{Io, Shutdown};
+use sierradb_io::{Io, Shutdown, site};
 use tokio::sync::Notify;
 
 use super::checkpoint::extend_checkpoint;
-use crate::bucket::seal::{mend, seal_next};
+use crate::bucket::seal::{SealError, mend, seal_next};
 use crate::bucket::solo::SoloBucket;
 use crate::index::repairs::Outcome;
 use crate::limits::{CHECKPOINT_IDLE_INTERVAL, SEAL_RETRY_INTERVAL};
@@ -77,9 +77,17 @@ impl Maintenance {
                 if stop.is_cancelled() {
                     return failed;
                 }
+                if bucket.is_read_only() {
+                    break; // after an error, and around damage, segment files stay as they are
+                }
                 match seal_next(bucket, dir, &self.cache).await {
                     Ok(true) => {}
                     Ok(false) => break,
+                    Err(error @ SealError::Cut(_)) => {
+                        self.io.mark(site!("segment.seal_sync_failed"));
+                        bucket.poison(&error.to_string());
+                        break;
+                    }
                     Err(error) => {
                         tracing::warn!(bucket = bucket.id, %error, "segment not sealed; trying again");
                         failed = true;

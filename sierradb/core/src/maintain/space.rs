@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sierradb_io::{DiskErrorKind, Io, Shutdown, site};
 
-use crate::bucket::health::Health;
+use crate::bucket::health::{Health, stops_bucket};
 use crate::bucket::room::Room;
 use crate::bucket::solo::SoloBucket;
 use crate::limits::{SPACE_CHECK_INTERVAL, SPACE_STEP_BYTES};
@@ -43,10 +43,16 @@ impl SpaceWatch {
             }
             for (bucket, room) in &self.buckets {
                 // Nothing will be written there, and around damage nothing may change.
-                if matches!(bucket.lock_desk().health(), Health::ReadOnly { .. }) {
+                if bucket.is_read_only() {
                     continue;
                 }
                 if let Err(error) = room.prepare().await {
+                    if stops_bucket(&error) {
+                        self.io.mark(site!("space.sync_failed"));
+                        bucket.poison(&error.to_string());
+                        room.stop();
+                        continue;
+                    }
                     // The writer meets the same error when it needs the space, and answers for it.
                     tracing::debug!(bucket = bucket.id, %error, "no space made ready");
                     if error.kind != DiskErrorKind::NoSpace {

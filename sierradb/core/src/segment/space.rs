@@ -7,7 +7,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,6 +57,22 @@ pub(crate) struct SegmentSpace {
     file: Arc<dyn File>,
     limit_bytes: u64,
     ready: ReadyMark,
+    stop: StopSign,
+}
+
+/// Says that a write or sync of the log has failed: its files must not be touched again.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StopSign(Arc<AtomicBool>);
+
+impl StopSign {
+    /// For good.
+    pub(crate) fn raise(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl SegmentSpace {
@@ -96,7 +112,13 @@ impl SegmentSpace {
     }
 
     fn ready_up_to(file: Arc<dyn File>, limit_bytes: u64, ready: u64) -> Self {
-        Self { file, limit_bytes, ready: ReadyMark(Arc::new(AtomicU64::new(ready))) }
+        let ready = ReadyMark(Arc::new(AtomicU64::new(ready)));
+        Self { file, limit_bytes, ready, stop: StopSign::default() }
+    }
+
+    /// The same, obeying `stop`.
+    pub(crate) fn with_stop(self, stop: StopSign) -> Self {
+        Self { stop, ..self }
     }
 
     /// The file.
@@ -120,7 +142,8 @@ impl SegmentSpace {
         end_offset >= self.limit_bytes / 4 * 3
     }
 
-    /// Makes one more step ready; durable, then visible in the mark. Does nothing at the size limit.
+    /// Makes one more step ready; durable, then visible in the mark. Does nothing at the size limit, and goes no
+    /// further once the stop sign is up.
     ///
     /// # Errors
     /// The disk's. The mark stays; `NoSpace` may be tried again, after any other error the file must not be
@@ -129,12 +152,15 @@ impl SegmentSpace {
         let from = self.ready.get();
         let upto = (from / SPACE_STEP_BYTES + 1).saturating_mul(SPACE_STEP_BYTES);
         let upto = upto.min(self.limit_bytes);
-        if upto <= from {
+        if upto <= from || self.stop.is_raised() {
             return Ok(());
         }
         self.file.allocate(upto).await?;
-        if mode == Preallocate::Zero {
+        if mode == Preallocate::Zero && !self.stop.is_raised() {
             self.file.write_all_at(zeros(upto - from), from).await?;
+        }
+        if self.stop.is_raised() {
+            return Ok(()); // the writer's write failed meanwhile: a sync now would hide it
         }
         self.file.sync_data().await?;
         self.ready.0.fetch_max(upto, Ordering::AcqRel);
@@ -182,6 +208,19 @@ mod tests {
             assert_eq!(listed[0].len, 0);
             let again = SegmentSpace::create(&io, &dir, 3, MIB).await.err().unwrap();
             assert_eq!(again.kind, DiskErrorKind::Exists);
+        });
+    }
+
+    #[test]
+    fn a_file_of_a_stopped_log_is_left_alone() {
+        with_dir(async |io, dir| {
+            let stop = StopSign::default();
+            let space = SegmentSpace::create(&io, &dir, 1, MIB).await.unwrap();
+            let space = space.with_stop(stop.clone());
+            stop.raise();
+            space.step(Preallocate::Zero).await.unwrap();
+            assert_eq!(space.mark().get(), 0);
+            assert_eq!(space.file().len().await.unwrap(), 0);
         });
     }
 

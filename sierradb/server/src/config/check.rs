@@ -248,6 +248,7 @@ fn database(settings: &Settings) -> Result<sierradb::DatabaseOptions, ConfigErro
             Some("reserve") => sierradb::Preallocate::Reserve,
             _ => sierradb::Preallocate::Zero,
         },
+        ..sierradb::DatabaseOptions::default()
     })
 }
 

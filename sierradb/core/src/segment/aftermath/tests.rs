@@ -184,3 +184,12 @@ proptest! {
         prop_assert_eq!(found.last_run, None);
     }
 }
+
+#[test]
+fn a_file_holds_bytes_unless_all_are_zero() {
+    assert!(!now(holds_bytes(file(Vec::new()))).unwrap());
+    let mut image = vec![0; 300_001];
+    assert!(!now(holds_bytes(file(image.clone()))).unwrap());
+    image[300_000] = 1;
+    assert!(now(holds_bytes(file(image))).unwrap());
+}

@@ -1,0 +1,124 @@
+//! A failed write or sync of any segment file, by whichever task, ends the appends of its bucket until the next start.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+
+use sierradb::{
+    AppendError, Database, DatabaseOptions, ExpectedVersion, NewEvent, ReadRange, StreamId,
+    Transaction,
+};
+use sierradb_io::DiskOp;
+use sierradb_io::sim::{Fault, OpFault, SimHost, Target, run};
+use uuid::Uuid;
+
+const DIR: &str = "/data";
+const SEGMENT_SIZE_BYTES: u64 = 64 << 10;
+
+fn options() -> DatabaseOptions {
+    DatabaseOptions {
+        partition_count: 1,
+        bucket_count: 1,
+        segment_size_bytes: SEGMENT_SIZE_BYTES,
+        ..DatabaseOptions::default()
+    }
+}
+
+async fn open(host: &SimHost) -> Database {
+    Database::open_with(host.boot(), Path::new(DIR), options()).await.unwrap()
+}
+
+async fn append(db: &Database, number: u64) -> Result<(), AppendError> {
+    let key = Uuid::from_u128(1);
+    let event = NewEvent {
+        event_id: Uuid::from_u128(u128::from(number) + 1),
+        stream_id: StreamId::new("stream").unwrap(),
+        stream_version: ExpectedVersion::Any,
+        event_name: "Happened".into(),
+        timestamp: 1,
+        payload: vec![7; 1000],
+        metadata: vec![],
+    };
+    db.append_events(Transaction::new(key, key, vec![event]).unwrap()).await.map(|_| ())
+}
+
+async fn count(db: &Database) -> u64 {
+    let partition = db.partition_of_key(Uuid::from_u128(1));
+    let batch = db.read_partition(partition, ReadRange::from(0, 10_000)).await.unwrap();
+    u64::try_from(batch.events.len()).unwrap()
+}
+
+fn segment(number: u64) -> PathBuf {
+    Path::new(DIR).join(format!("buckets/00000/{number:010}.seg"))
+}
+
+/// Appends until the fault has struck: that may be told "unknown", and everything after it is refused.
+async fn stops_when_struck(host: &SimHost, fault: Fault) {
+    let db = open(host).await;
+    host.inject(fault);
+    let mut stored = 0;
+    let mut number = 0;
+    while !host.faults_struck().contains_key("eio") {
+        assert!(number < 1_000, "the fault never strikes");
+        match append(&db, number).await {
+            Ok(()) => stored += 1,
+            Err(AppendError::OutcomeUnknown { .. } | AppendError::ReadOnly { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        number += 1;
+    }
+    // This one may still have been on its way when the fault was noticed.
+    append(&db, 1_999).await.ok();
+    let refused = append(&db, 2_000).await;
+    assert!(matches!(refused, Err(AppendError::ReadOnly { .. })), "{refused:?}");
+    assert!(count(&db).await >= stored, "reads go on");
+    db.close().await;
+    host.kill();
+    let db = open(host).await;
+    append(&db, 2_000).await.unwrap();
+    assert!(count(&db).await > stored);
+    db.close().await;
+}
+
+#[test]
+fn a_segment_that_could_not_be_cut_for_sealing_stops_its_bucket() {
+    run(1, |host| async move {
+        let target = Target::Path(segment(1));
+        let fault = Fault::On { op: DiskOp::SetLen, target, after: 0, fault: OpFault::Eio };
+        stops_when_struck(&host, fault).await;
+        assert!(host.mark_hits("segment.seal_sync_failed") > 0);
+    });
+}
+
+#[test]
+fn a_failed_sync_of_space_made_ready_stops_its_bucket() {
+    run(2, |host| async move {
+        let target = Target::Path(segment(2));
+        let fault = Fault::On { op: DiskOp::Sync, target, after: 0, fault: OpFault::Eio };
+        stops_when_struck(&host, fault).await;
+        assert!(host.mark_hits("space.sync_failed") > 0);
+    });
+}
+
+#[test]
+fn a_bucket_that_stops_while_it_waits_for_sealing_closes_at_once() {
+    run(3, |host| async move {
+        // Nothing is sealed for lack of handles, so that the log waits; then the seal fails for good.
+        let index = Target::Suffix(".idx.tmp".to_owned());
+        for after in [0, 1, 2] {
+            let fault = OpFault::Errno(24);
+            host.inject(Fault::On { op: DiskOp::Open, target: index.clone(), after, fault });
+        }
+        let target = Target::Path(segment(1));
+        host.inject(Fault::On { op: DiskOp::SetLen, target, after: 2, fault: OpFault::Eio });
+        let db = open(&host).await;
+        let mut number = 0;
+        while append(&db, number).await.is_ok() {
+            number += 1;
+            assert!(number < 1_000, "the fault never strikes");
+        }
+        assert!(host.mark_hits("segment.roll_waits_for_seal") > 0);
+        let begun = host.world_time();
+        db.close().await;
+        assert!(host.world_time() - begun < std::time::Duration::from_secs(1));
+    });
+}
