@@ -187,3 +187,6 @@ pub(crate) const SYNCS_PER_WITNESS: u32 = 16;
 /// Appends in a batch from which on its sync is shared by enough of them: writers on one thread do not wait for their
 /// turn with it.
 pub(crate) const LARGE_BATCH_APPENDS: usize = 64;
+
+/// Writers of small batches that sync at a time, where all share one thread.
+pub(crate) const TURNS_AT_A_TIME: usize = 1;

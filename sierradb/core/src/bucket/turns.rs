@@ -10,7 +10,7 @@ use std::sync::Arc;
 use sierradb_io::Io;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::LARGE_BATCH_APPENDS;
+use crate::limits::{LARGE_BATCH_APPENDS, TURNS_AT_A_TIME};
 
 /// The turns of all writers of a store; cloned to each.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub(crate) struct Turn(
 impl Turns {
     /// The turns of the writers of one store.
     pub(crate) fn new(io: Io) -> Self {
-        Self { io, turn: Arc::new(Semaphore::new(1)) }
+        Self { io, turn: Arc::new(Semaphore::new(TURNS_AT_A_TIME)) }
     }
 
     /// Waits for the turn to write a batch of about `appends`. Where each writer has a thread there is no wait.
