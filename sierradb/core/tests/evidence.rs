@@ -137,8 +137,9 @@ fn a_bucket_without_its_segment_files_is_damaged_not_new() {
 #[test]
 fn a_witness_proves_that_a_lost_header_was_written() {
     run(4, |host| async move {
-        let (_, db) = open(&host).await;
+        let (io, db) = open(&host).await;
         assert_eq!(append(&db, 0).await, Ok(0));
+        io.sleep(Duration::from_millis(100)).await; // the witness is written once nobody waits for the writer
         host.kill();
         drop(db);
         // As after a torn first batch, but that this one was answered; no later frame and no state slot knows of it.

@@ -4,45 +4,28 @@
 //! under it sees the watermark that covers it. The lock is never held over a read; places found under it stay valid,
 //! since files are kept open by those who use them and no committed byte changes.
 
-use std::collections::VecDeque;
-use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
-use sierradb_io::File;
 use sierradb_protocol::{PartitionId, StreamId};
 use uuid::Uuid;
 
 use super::damages::DamageList;
+pub(crate) use super::data_file::DataFile;
 use super::hash::{event_id_hash, stream_hash};
 use super::heads::{HeadCache, KnownHead, StreamHead};
 use super::live::{EventAt, LiveIndex};
+use super::recent::RecentFrames;
 use super::repairs::IndexRepairs;
 use super::sealed::{SealedIndex, StreamEntry};
 use crate::error::ReadError;
 use crate::feed::Feed;
-use crate::limits::{HEAD_CACHE_ENTRIES, IDENTITY_PROBES, INLINE_FILTERS, RECENT_FRAMES_BYTES};
-use crate::read::fetch::CachedFile;
+use crate::limits::{HEAD_CACHE_ENTRIES, IDENTITY_PROBES, INLINE_FILTERS};
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::event_codec::event_keys;
 use crate::segment::frame::{FRAME_HEADER_LEN, Frame, FrameError, decode, decode_header};
 use crate::stats::DamagedPlace;
-
-/// A segment's data file.
-pub(crate) struct DataFile {
-    pub(crate) number: u64,
-    /// For readers.
-    pub(crate) data: CachedFile,
-    /// For those who scan, cut or check it whole.
-    pub(crate) raw: Arc<dyn File>,
-}
-
-impl fmt::Debug for DataFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DataFile").field("number", &self.number).finish_non_exhaustive()
-    }
-}
 
 /// A segment without an index file: the active one, or a rolled one.
 #[derive(Debug)]
@@ -630,42 +613,4 @@ pub(crate) fn overlap(
 /// The part of an id's hash that live indexes keep.
 pub(crate) fn live_hash(hash: u64) -> u32 {
     u32::try_from(hash >> 32).expect("32 bits remain")
-}
-
-/// Frames committed last, newest at the back, bounded in bytes.
-#[derive(Debug, Default)]
-pub(crate) struct RecentFrames {
-    frames: VecDeque<RecentFrame>,
-    bytes: usize,
-}
-
-#[derive(Debug)]
-struct RecentFrame {
-    segment: u64,
-    offset: u64,
-    bytes: Bytes,
-}
-
-impl RecentFrames {
-    /// Keeps a frame; older ones make room.
-    pub(crate) fn push(&mut self, segment: u64, offset: u64, bytes: Bytes) {
-        self.bytes += bytes.len();
-        self.frames.push_back(RecentFrame { segment, offset, bytes });
-        while self.bytes > RECENT_FRAMES_BYTES
-            && let Some(oldest) = self.frames.pop_front()
-        {
-            self.bytes -= oldest.bytes.len();
-        }
-    }
-
-    /// The frame at a place, if it is still kept.
-    pub(crate) fn get(&self, segment: u64, offset: u64) -> Option<Bytes> {
-        let key = (segment, offset);
-        let oldest = self.frames.front()?;
-        if (oldest.segment, oldest.offset) > key {
-            return None;
-        }
-        let found = self.frames.binary_search_by(|it| (it.segment, it.offset).cmp(&key)).ok()?;
-        self.frames.get(found).map(|frame| frame.bytes.clone())
-    }
 }

@@ -5,6 +5,7 @@ mod blocks;
 pub(crate) mod build;
 mod check;
 mod damages;
+mod data_file;
 pub(crate) mod filter;
 #[cfg(test)]
 mod fixture;
@@ -17,6 +18,7 @@ pub(crate) mod lookup;
 pub(crate) mod page;
 pub(crate) mod pages;
 pub(crate) mod postings;
+pub(crate) mod recent;
 pub(crate) mod repairs;
 pub(crate) mod sealed;
 pub(crate) mod streams;
