@@ -32,7 +32,7 @@ pub use segment::space::Preallocate;
 pub use sierradb_protocol::{
     CurrentVersion, EventName, ExpectedVersion, PartitionId, PartitionSelector, StreamId,
 };
-pub use stats::{BucketStats, CacheStats, Stats};
+pub use stats::{BucketStats, CacheStats, DamagedPlace, Stats};
 pub use transaction::{EventDraft, IdOrigin, NewEvent, Transaction};
 pub use verify::dump::{DumpItem, OnItem, dump_segment};
 pub use verify::report::{

@@ -141,6 +141,12 @@ pub const DELTA_LOG_BYTES: u64 = 32 << 20;
 /// Longest checkpoint file that is read; a longer one is as if damaged behind this.
 pub const MAX_CHECKPOINT_BYTES: usize = 1 << 30;
 
+/// Damaged places noted per bucket while serving; further ones are not listed.
+pub const MAX_DAMAGES_NOTED: usize = 256;
+
+/// Frames of a stream, spread over a sealed segment, that are asked for its identity if its first one is damaged.
+pub const IDENTITY_PROBES: u32 = 64;
+
 /// Copies of damaged ranges kept per bucket.
 pub const MAX_DAMAGED_BYTES: u64 = 64 << 20;
 

@@ -46,6 +46,20 @@ pub struct BucketStats {
     pub refusing: Option<String>,
     /// Damaged ranges known.
     pub damaged_ranges: u64,
+    /// Where they begin: first the end of what can be read of the log, if that is not its real end, then places
+    /// met while serving, at most [`MAX_DAMAGES_NOTED`](crate::limits::MAX_DAMAGES_NOTED).
+    pub damaged: Vec<DamagedPlace>,
+}
+
+/// Where a log is damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedPlace {
+    /// Segment.
+    pub segment: u64,
+    /// Byte of its file.
+    pub offset: u64,
+    /// What is wrong there.
+    pub cause: String,
 }
 
 /// Figures of the block cache.

@@ -280,6 +280,7 @@ impl Store {
             let refusing = desk.health().refusal(bucket.id).map(|refusal| refusal.to_string());
             (desk.in_flight_count() + desk.waiting_count(), refusing)
         };
+        let damaged = bucket.shelf.damaged_places();
         let segments = bucket.shelf.read();
         let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
         let live_bytes: usize =
@@ -301,7 +302,8 @@ impl Store {
             syncs: bucket.syncs.load(Ordering::Relaxed),
             live_index_bytes: count(live_bytes),
             refusing,
-            damaged_ranges: u64::from(segments.damage.is_some()),
+            damaged_ranges: count(damaged.len()),
+            damaged,
         }
     }
 

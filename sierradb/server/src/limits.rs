@@ -40,3 +40,6 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Rounds of reading, working and writing before a connection lets others run.
 pub const ROUNDS_PER_WAKE: usize = 32;
+
+/// Damaged places that INFO lists; of more it tells the number.
+pub const INFO_DAMAGED_PLACES: usize = 16;

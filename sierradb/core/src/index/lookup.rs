@@ -14,6 +14,7 @@ use sierradb_io::File;
 use sierradb_protocol::{PartitionId, StreamId};
 use uuid::Uuid;
 
+use super::damages::DamageList;
 use super::hash::{event_id_hash, stream_hash};
 use super::heads::{HeadCache, KnownHead, StreamHead};
 use super::live::{EventAt, LiveIndex};
@@ -21,11 +22,12 @@ use super::repairs::IndexRepairs;
 use super::sealed::{SealedIndex, StreamEntry};
 use crate::error::ReadError;
 use crate::feed::Feed;
-use crate::limits::{HEAD_CACHE_ENTRIES, INLINE_FILTERS, RECENT_FRAMES_BYTES};
+use crate::limits::{HEAD_CACHE_ENTRIES, IDENTITY_PROBES, INLINE_FILTERS, RECENT_FRAMES_BYTES};
 use crate::read::fetch::CachedFile;
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::event_codec::event_keys;
 use crate::segment::frame::{FRAME_HEADER_LEN, Frame, FrameError, decode, decode_header};
+use crate::stats::DamagedPlace;
 
 /// A segment's data file.
 pub(crate) struct DataFile {
@@ -114,6 +116,8 @@ pub(crate) struct Shelf {
     heads: Mutex<HeadCache>,
     /// Index files found damaged while serving.
     pub(crate) repairs: IndexRepairs,
+    /// Damaged frames met while serving.
+    damages: DamageList,
 }
 
 impl Shelf {
@@ -132,6 +136,7 @@ impl Shelf {
             segments: RwLock::new(segments),
             heads: Mutex::new(HeadCache::new(hash_seed, HEAD_CACHE_ENTRIES)),
             repairs: IndexRepairs::default(),
+            damages: DamageList::default(),
         }
     }
 
@@ -161,6 +166,23 @@ impl Shelf {
     pub(crate) fn end_of_partition(&self, partition: PartitionId) -> (u64, Option<Damage>) {
         let segments = self.read();
         (self.feed.watermark(partition), segments.damage.clone())
+    }
+
+    /// Notes damage of the log at a place, for operators.
+    pub(crate) fn note_damage(&self, segment: u64, offset: u64, cause: &str) {
+        if self.damages.note(segment, offset, cause) {
+            tracing::error!(bucket = self.bucket_id, segment, offset, cause, "damage in the log");
+        }
+    }
+
+    /// All damage known of this bucket.
+    pub(crate) fn damaged_places(&self) -> Vec<DamagedPlace> {
+        let end = self.read().damage.clone().map(|damage| DamagedPlace {
+            segment: damage.segment,
+            offset: damage.offset,
+            cause: damage.cause,
+        });
+        end.into_iter().chain(self.damages.places()).collect()
     }
 
     /// What an operation that needs the lost part of the log is told.
@@ -249,7 +271,7 @@ impl Shelf {
         is_current.then_some(known.and_then(|known| known.head))
     }
 
-    /// The entry of a stream in a sealed segment, verified against its first frame, and the stream's key. With a
+    /// The entry of a stream in a sealed segment, verified against a frame of it, and the stream's key. With a
     /// version: only an entry that covers it, and others are not even verified.
     pub(crate) async fn sealed_stream(
         &self,
@@ -266,15 +288,60 @@ impl Shelf {
             if version.is_some_and(|version| !entry.versions().contains(&version)) {
                 continue;
             }
-            let frame = self.frame_at(&segment.file, entry.first_offset).await?;
-            let (partition_key, mut events) = event_keys(&frame)
-                .map_err(|error| self.frame_error(&segment.file, entry.first_offset, &error))?;
-            let is_it = events.any(|event| event.is_ok_and(|event| event.stream_id == id));
-            if is_it && frame.header.partition == partition {
+            if let Some(partition_key) = self.verify_stream(segment, &entry, id, version).await? {
                 return Ok(Some((entry, partition_key)));
             }
         }
         Ok(None)
+    }
+
+    /// The key of stream `id` if `entry` is its entry. The first frame tells, in good health; else the one of the
+    /// wanted version, the last one, or some in between: what is healthy is not hidden by what is not.
+    async fn verify_stream(
+        &self,
+        segment: &SealedSegment,
+        entry: &StreamEntry,
+        id: &[u8],
+        version: Option<u64>,
+    ) -> Result<Option<Uuid>, ReadError> {
+        let first = self.key_in(&segment.file, entry, entry.first_offset, id).await;
+        let Err(mut unread) = first else { return first };
+        let wanted = version.and_then(|version| u32::try_from(version - entry.first_version).ok());
+        let last = entry.count.saturating_sub(1);
+        let spread = (1..IDENTITY_PROBES)
+            .map(|nth| u64::from(last) * u64::from(nth) / u64::from(IDENTITY_PROBES));
+        let spread = spread.filter_map(|nth| u32::try_from(nth).ok());
+        let mut tried = entry.first_offset;
+        for nth in wanted.into_iter().chain([last]).chain(spread) {
+            let offsets = segment.index.stream_offsets(entry, nth, 1).await;
+            let offsets = offsets.map_err(|error| self.index_error(&segment.file, &error))?;
+            let Some(offset) = offsets.first().copied().filter(|offset| *offset != tried) else {
+                continue;
+            };
+            tried = offset;
+            match self.key_in(&segment.file, entry, offset, id).await {
+                Ok(found) => return Ok(found),
+                // The position that was asked for is the one to be told.
+                Err(error) if wanted == Some(nth) => unread = error,
+                Err(_) => {}
+            }
+        }
+        Err(unread)
+    }
+
+    /// The key of the frame at `offset` if it has an event of stream `id`.
+    async fn key_in(
+        &self,
+        file: &DataFile,
+        entry: &StreamEntry,
+        offset: u64,
+        id: &[u8],
+    ) -> Result<Option<Uuid>, ReadError> {
+        let frame = self.frame_at(file, offset).await?;
+        let (partition_key, mut events) =
+            event_keys(&frame).map_err(|error| self.frame_error(file, offset, &error))?;
+        let is_it = events.any(|event| event.is_ok_and(|event| event.stream_id == id));
+        Ok((is_it && frame.header.partition == entry.partition).then_some(partition_key))
     }
 
     /// The frame that holds `event_id`; in which of several partitions is up to `wanted`. What cannot be read hides
@@ -321,7 +388,8 @@ impl Shelf {
         }
     }
 
-    /// Looks into one sealed segment; `true` if nothing better can be found elsewhere.
+    /// Looks into one sealed segment; `true` if nothing better can be found elsewhere. A damaged candidate does not
+    /// hide the others.
     async fn find_in(
         &self,
         segment: &SealedSegment,
@@ -330,13 +398,20 @@ impl Shelf {
         found: &mut Found,
     ) -> Result<bool, ReadError> {
         let offsets = segment.index.event_offsets(hash).await;
+        let mut unread = None;
         for offset in offsets.map_err(|error| self.index_error(&segment.file, &error))? {
-            let frame = self.frame_at(&segment.file, offset).await?;
+            let frame = match self.frame_at(&segment.file, offset).await {
+                Ok(frame) => frame,
+                Err(error) => {
+                    unread.get_or_insert(error);
+                    continue;
+                }
+            };
             if self.holds(&segment.file, &frame, event_id)? && found.is_enough(frame, wanted) {
                 return Ok(true);
             }
         }
-        Ok(false)
+        unread.map_or(Ok(false), Err)
     }
 
     fn holds(&self, file: &DataFile, frame: &Frame, event_id: Uuid) -> Result<bool, ReadError> {
@@ -382,10 +457,25 @@ impl Shelf {
 
     async fn bytes(&self, file: &DataFile, offset: u64, len: usize) -> Result<Bytes, ReadError> {
         let bytes = file.data.get(offset, len).await;
-        bytes.map_err(|source| ReadError::Disk { bucket_id: self.bucket_id, source })
+        bytes.map_err(|source| {
+            self.note_damage(file.number, offset, &source.to_string());
+            ReadError::Disk { bucket_id: self.bucket_id, source }
+        })
     }
 
+    /// A frame is damaged: notes it.
     pub(crate) fn frame_error(
+        &self,
+        file: &DataFile,
+        offset: u64,
+        cause: &dyn std::error::Error,
+    ) -> ReadError {
+        self.note_damage(file.number, offset, &cause.to_string());
+        self.unreadable(file, offset, cause)
+    }
+
+    /// Something at `offset` of a file cannot be read, which need not be damage of the log.
+    pub(crate) fn unreadable(
         &self,
         file: &DataFile,
         offset: u64,
@@ -398,7 +488,7 @@ impl Shelf {
     /// A page of a segment's index cannot be used: the index is wanted anew.
     pub(crate) fn index_error(&self, file: &DataFile, cause: &dyn std::error::Error) -> ReadError {
         self.repairs.want(file.number);
-        self.frame_error(file, 0, cause)
+        self.unreadable(file, 0, cause)
     }
 
     fn lock_heads(&self) -> std::sync::MutexGuard<'_, HeadCache> {

@@ -4,6 +4,7 @@
 mod blocks;
 pub(crate) mod build;
 mod check;
+mod damages;
 pub(crate) mod filter;
 #[cfg(test)]
 mod fixture;

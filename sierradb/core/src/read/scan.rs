@@ -164,7 +164,7 @@ async fn read_chunk(
         }
         let mut decoded = match frame.take() {
             Some(decoded) if decoded.is_at(place) => decoded,
-            _ => decode(shelf, source, place).await?,
+            _ => decode(shelf, source, place).await.map_err(|error| at(error, source, place))?,
         };
         match decoded.take(place.position) {
             Some(record) => out.push(record),
@@ -258,17 +258,23 @@ fn describe(source: Source<'_>) -> String {
     }
 }
 
-fn misplaced(shelf: &Shelf, source: Source<'_>, place: &Place) -> ReadError {
-    ReadError::Damaged {
-        bucket_id: shelf.bucket_id(),
-        segment: place.file.number,
-        offset: place.offset,
-        cause: format!(
-            "the frame does not hold position {} of {}",
-            place.position,
-            describe(source)
-        ),
+/// Names what was wanted of a frame that cannot be read.
+fn at(error: ReadError, source: Source<'_>, place: &Place) -> ReadError {
+    match error {
+        ReadError::Damaged { bucket_id, segment, offset, cause } => {
+            let cause = format!("position {} of {}: {cause}", place.position, describe(source));
+            ReadError::Damaged { bucket_id, segment, offset, cause }
+        }
+        ReadError::Disk { .. } | ReadError::NoSuchPartition { .. } => error,
     }
+}
+
+fn misplaced(shelf: &Shelf, source: Source<'_>, place: &Place) -> ReadError {
+    let (segment, offset) = (place.file.number, place.offset);
+    let cause =
+        format!("the frame does not hold position {} of {}", place.position, describe(source));
+    shelf.note_damage(segment, offset, &cause);
+    ReadError::Damaged { bucket_id: shelf.bucket_id(), segment, offset, cause }
 }
 
 /// A frame whose events of one source are decoded, once for all that are wanted of it.
@@ -303,7 +309,7 @@ async fn decode(shelf: &Shelf, source: Source<'_>, place: &Place) -> Result<Deco
         }
         if !event.extensions.is_empty() {
             extension::check_readable(&event.extensions)
-                .map_err(|error| shelf.frame_error(&place.file, place.offset, &error))?;
+                .map_err(|error| shelf.unreadable(&place.file, place.offset, &error))?;
         }
         decoded.keep(source, event);
     }

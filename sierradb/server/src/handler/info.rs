@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sierradb::Stats;
+use sierradb::{DamagedPlace, Stats};
 use sierradb_io::Mono;
 use sierradb_protocol::reply::{InfoSelection, InfoText};
 
 use crate::handler::Caller;
 use crate::host::{self, Usage};
+use crate::limits::INFO_DAMAGED_PLACES;
 use crate::session::{Reply, Work};
 use crate::shared::Shared;
 
@@ -210,6 +211,17 @@ impl Report<'_> {
         text.line("disk_free_bytes", self.stats.disk_free_bytes);
         let damaged: u64 = buckets.iter().map(|b| b.damaged_ranges).sum();
         text.line("quarantined", damaged);
+        let places = (0_u16..).zip(buckets).flat_map(|(bucket_id, bucket)| {
+            bucket.damaged.iter().map(move |place| (bucket_id, place))
+        });
+        for (nth, (bucket_id, place)) in places.take(INFO_DAMAGED_PLACES).enumerate() {
+            let DamagedPlace { segment, offset, cause } = place;
+            let cause = cause.replace(['\r', '\n'], " ");
+            text.line(
+                &format!("damaged_{nth}"),
+                format_args!("bucket={bucket_id},segment={segment},offset={offset},cause={cause}"),
+            );
+        }
     }
 
     fn subscriptions(&self, text: &mut InfoText) {
