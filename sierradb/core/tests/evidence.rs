@@ -151,3 +151,26 @@ fn a_witness_proves_that_a_lost_header_was_written() {
         assert!(segments(&host) == before, "damage is never cut");
     });
 }
+
+#[test]
+fn a_close_over_damage_keeps_the_checkpoint() {
+    run(5, |host| async move {
+        let (io, db) = open(&host).await;
+        for n in 0..20 {
+            assert_eq!(append(&db, n).await, Ok(n));
+        }
+        io.sleep(Duration::from_secs(6)).await;
+        host.kill();
+        drop(db);
+        let bytes = host.current_image(file("0000000001.seg")).unwrap();
+        let last = bytes.chunks(8).rposition(|step| step.starts_with(b"SFR1")).unwrap() * 8;
+        assert!(host.flip_bit(file("0000000001.seg"), u64::try_from(last + 200).unwrap(), 1));
+        let before = host.current_image(file("0000000001.ckp")).unwrap();
+        let (io, db) = open(&host).await;
+        assert_damaged(&db).await;
+        io.sleep(Duration::from_secs(6)).await;
+        db.close().await;
+        let after = host.current_image(file("0000000001.ckp")).unwrap();
+        assert!(after == before, "a shorter log must not be noted over a longer one");
+    });
+}

@@ -13,6 +13,9 @@ use crate::segment::reader::read_segment_header;
 pub(crate) async fn extend_checkpoint(bucket: &SoloBucket, dir: &Path, is_idle: bool) {
     let due = {
         let mut segments = bucket.shelf.write();
+        if segments.damage.is_some() {
+            return; // the checkpoint there is may know more than can be read now: it is evidence
+        }
         let Some(active) = segments.live.last_mut() else { return };
         let is_due = active.wants_delta() || (is_idle && active.delta.len() > 0);
         match active.end.filter(|_| is_due) {
