@@ -129,9 +129,18 @@ impl SoloBucket {
         });
     }
 
-    /// There is no room for what was planned and not written.
+    /// No segment can be sealed any more: the bucket takes no more appends. Those in work are finished.
+    pub(crate) fn stop_appends(&self, cause: &str) {
+        self.at_desk(|desk, _, answers| {
+            desk.stop(cause, answers);
+            Wakes::default()
+        });
+        self.sealed.notify_waiters();
+    }
+
+    /// There is no room for what was planned and not written, or it must not be written any more.
     pub(crate) fn refuse_unwritten(&self, start: PlanStart, health: Health) {
-        tracing::warn!(bucket = self.id, "the disk is nearly full: appends are refused");
+        tracing::warn!(bucket = self.id, ?health, "appends are refused");
         self.at_desk(|desk, _, answers| {
             desk.refuse_unwritten(start, health, answers);
             Wakes::default()

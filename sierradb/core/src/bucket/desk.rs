@@ -411,6 +411,12 @@ impl Desk {
         answers.extend(waiting.map(|it| (it.job.waiter, Err(refusal.clone()))));
     }
 
+    /// Damage was found: no more appends. Those in work are the writer's to finish or to take back.
+    pub(crate) fn stop(&mut self, cause: &str, answers: &mut Answers) {
+        self.health = Health::ReadOnly { cause: cause.to_owned() };
+        self.refuse_waiting(answers);
+    }
+
     /// No room for entries that were planned and not written: takes them back and refuses them, and what comes,
     /// until [`Desk::has_space`].
     pub(crate) fn refuse_unwritten(

@@ -54,6 +54,8 @@ enum Failure {
     NoSpace(DiskError),
     /// A write or sync failed: the outcome is unknown.
     Disk(DiskError),
+    /// The bucket takes no more appends; nothing was written.
+    Stopped { cause: String },
 }
 
 /// The witness ring of the active segment: unsynced proof of completed syncs.
@@ -84,6 +86,9 @@ impl Writer {
             match self.write_all(&entries).await {
                 Ok(()) => {}
                 Err(Failure::NoSpace(error)) => self.refuse(&error).await,
+                Err(Failure::Stopped { cause }) => {
+                    self.bucket.refuse_unwritten(self.unwritten(), Health::ReadOnly { cause });
+                }
                 Err(Failure::Disk(error)) => {
                     self.bucket.poison(&error.to_string());
                     return;
@@ -207,7 +212,7 @@ impl Writer {
 
     /// Begins the next segment. All of the old one is synced: every batch was.
     async fn roll(&mut self) -> Result<(), Failure> {
-        self.wait_for_sealing().await;
+        self.wait_for_sealing().await?;
         self.io.mark(site!("segment.roll"));
         let rolled = self.log.active.roll();
         let header = rolled.next_header();
@@ -224,8 +229,9 @@ impl Writer {
         Ok(())
     }
 
-    /// At most a few segments may wait for their index file: memory is bounded, and so is the next start.
-    async fn wait_for_sealing(&self) {
+    /// At most a few segments may wait for their index file: memory is bounded, and so is the next start. Ends
+    /// without one once the oldest cannot get it.
+    async fn wait_for_sealing(&self) -> Result<(), Failure> {
         loop {
             let sealed = self.bucket.sealed.notified();
             let rolled = {
@@ -233,7 +239,10 @@ impl Writer {
                 segments.live.iter().filter(|segment| segment.is_rolled).count()
             };
             if rolled < MAX_ROLLED_SEGMENTS {
-                return;
+                return Ok(());
+            }
+            if let Health::ReadOnly { cause } = self.bucket.lock_desk().health() {
+                return Err(Failure::Stopped { cause: cause.clone() });
             }
             self.io.mark(site!("segment.roll_waits_for_seal"));
             self.bucket.maintain_wake.notify_one();
@@ -247,14 +256,17 @@ impl Writer {
         self.io.mark(site!("append.refused_full"));
         let free_bytes =
             self.io.disk().space(&self.log.dir).await.map_or(0, |space| space.free_bytes);
-        let end = self.log.active.end();
-        let start = PlanStart {
-            last_index: end.next_index - 1,
+        let health = Health::Full { free_bytes, needed_bytes: SPACE_STEP_BYTES };
+        self.bucket.refuse_unwritten(self.unwritten(), health);
+    }
+
+    /// Where planning begins again once the entries that were not written are taken back.
+    fn unwritten(&self) -> PlanStart {
+        PlanStart {
+            last_index: self.log.active.end().next_index - 1,
             next_sequences: self.bucket.next_sequences(),
             last_append_time_ns: 0,
-        };
-        let health = Health::Full { free_bytes, needed_bytes: SPACE_STEP_BYTES };
-        self.bucket.refuse_unwritten(start, health);
+        }
     }
 
     /// Notes the completed sync where the next start may find it. Losing it costs sharpness only.

@@ -17,6 +17,7 @@ pub(crate) mod lookup;
 pub(crate) mod page;
 pub(crate) mod pages;
 pub(crate) mod postings;
+pub(crate) mod recall;
 pub(crate) mod repairs;
 pub(crate) mod sealed;
 pub(crate) mod streams;
