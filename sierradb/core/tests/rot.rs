@@ -14,8 +14,8 @@ use sierradb::{
     NewEvent, PartitionId, Problem, ReadError, ReadRange, Soundness, StreamId, Transaction,
     VerifyOptions, verify,
 };
-use sierradb_io::Io;
-use sierradb_io::sim::{Fault, SimHost, run};
+use sierradb_io::sim::{Fault, OpFault, SimHost, Target, run};
+use sierradb_io::{DiskOp, Io};
 use uuid::Uuid;
 
 const DIR: &str = "/data";
@@ -384,6 +384,37 @@ fn rot_in_the_last_checkpointed_frame_is_passed_if_the_log_goes_on() {
         check_around_damage(&db, &[29], 40).await;
         append(&db, 40..200).await;
         check_around_damage(&db, &[29], 200).await;
+        db.close().await;
+    });
+}
+
+#[test]
+fn a_seal_that_the_disk_keeps_refusing_ends_in_a_clear_refusal() {
+    run(10, |host| async move {
+        let (io, db) = open(&host).await;
+        for after in 0..8 {
+            let (op, target, fault) = (DiskOp::Rename, Target::Any, OpFault::Eio);
+            host.inject(Fault::On { op, target, after, fault });
+        }
+        let (mut n, begun) = (0, io.clock().now());
+        let cause = loop {
+            match db.append_events(transaction(n)).await {
+                Ok(_) => n += 1,
+                Err(AppendError::ReadOnly { cause, .. }) => break cause,
+                Err(AppendError::Busy { .. } | AppendError::OutcomeUnknown { .. }) => {}
+                Err(error) => unreachable!("{error}"),
+            }
+        };
+        assert!(cause.starts_with("segment 1 cannot be sealed: "), "{cause}");
+        let waited = io.clock().now().since(begun);
+        assert!((60..80).contains(&waited.as_secs()), "1 + 2 + 4 + 8 + 16 + 16 + 16: {waited:?}");
+        assert_eq!(scan(&db, n).await, ((0..n).collect(), vec![]));
+        db.close().await;
+        // What was not answered was not written, and the next start tries again.
+        let (io, db) = open(&host).await;
+        append(&db, n..n + 100).await;
+        settle(&io, &db).await;
+        assert_eq!(db.stats().buckets[0].sealed + 1, db.stats().buckets[0].segments);
         db.close().await;
     });
 }
