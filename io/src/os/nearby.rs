@@ -76,25 +76,31 @@ impl Future for Nearby {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let Some(body) = &mut self.body else { return Poll::Ready(()) };
-        let begun = Instant::now();
-        let polled = while_dedicated(|| body.as_mut().poll(context));
-        if polled.is_ready() {
-            self.body = None;
-        } else if self.pace.is_slow_after(begun.elapsed())
-            && let Some(body) = self.body.take()
-        {
-            // Its first poll there registers a new waker, so no wake-up is lost: the one of this poll ends here.
-            spawn_thread(self.name, body);
-            return Poll::Ready(());
+        if !self.pace.is_slow() {
+            let Some(body) = &mut self.body else { return Poll::Ready(()) };
+            let begun = Instant::now();
+            if while_dedicated(|| body.as_mut().poll(context)).is_ready() {
+                self.body = None;
+                return Poll::Ready(());
+            }
+            if !self.pace.is_slow_after(begun.elapsed()) {
+                return Poll::Pending;
+            }
         }
-        polled
+        // Also if it was another task that found the disk slow: this one's next turn would be no faster. The first
+        // poll over there registers a new waker, so no wake-up is lost.
+        if let Some(body) = self.body.take() {
+            spawn_thread(self.name, body);
+        }
+        Poll::Ready(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Io;
+    use crate::os::{OsOptions, Syncs, is_dedicated};
 
     const FAST: Duration = Duration::from_micros(200);
 
@@ -112,5 +118,41 @@ mod tests {
         let now_and_then = [vec![SLOW_TURN], vec![FAST; 20]].concat().repeat(100);
         assert!(!slow_after(&now_and_then));
         assert!(slow_after(&[STALLED_TURN, FAST, FAST]), "once moved, always moved");
+    }
+
+    /// Runs two tasks one after the other, each with `turns` turns that take `turn`; the threads of all turns.
+    fn threads_of_turns(turns: usize, turn: Duration) -> Vec<Option<String>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let options = OsOptions { syncs: Syncs::AmongTasks, ..OsOptions::default() };
+        let io = Io::os_on(runtime.handle().clone(), options);
+        assert!(io.spawner().syncs_share_thread());
+        let (tell, told) = std::sync::mpsc::sync_channel(2 * turns);
+        for key in [3, 4] {
+            let tell = tell.clone();
+            let body = Box::pin(async move {
+                for _ in 0..turns {
+                    assert!(is_dedicated(), "a turn may wait for the disk");
+                    std::thread::sleep(turn);
+                    tell.send(std::thread::current().name().map(str::to_owned)).unwrap();
+                    tokio::task::yield_now().await;
+                }
+            });
+            runtime.block_on(async {
+                io.spawner().syncing(TaskName { role: "writer", key }, body).finished().await;
+                assert!(!is_dedicated(), "nobody else may wait on this thread");
+            });
+        }
+        drop(tell);
+        told.iter().collect()
+    }
+
+    #[test]
+    fn fast_tasks_stay_and_slow_ones_go_on_on_threads_of_their_own() {
+        let here = std::thread::current().name().map(str::to_owned);
+        assert_eq!(threads_of_turns(20, Duration::ZERO), vec![here.clone(); 40]);
+        let slow = threads_of_turns(5, SLOW_TURN);
+        let moved = ["writer-3", "writer-4"].map(|name| Some(name.to_owned()));
+        let expected = [vec![here; 4], vec![moved[0].clone(); 1], vec![moved[1].clone(); 5]];
+        assert_eq!(slow, expected.concat(), "the second one has no turn on the shared thread");
     }
 }

@@ -38,6 +38,8 @@ pub struct SimConfig {
     pub dead_tasks: DeadTasks,
     /// One poll in this many of a dedicated task stalls for 1 to 50 ms; 0 never.
     pub dedicated_stall_one_in: u32,
+    /// Whether tasks that sync share a thread, as on a machine with few cores.
+    pub syncs_share_thread: bool,
     /// Yields and delays at chaos sites.
     pub chaos: Seeded,
     /// Odd values at knob sites.
@@ -72,6 +74,7 @@ impl Default for SimConfig {
             rates: FaultRates::default(),
             dead_tasks: DeadTasks::Abort,
             dedicated_stall_one_in: 0,
+            syncs_share_thread: true,
             chaos: Seeded::Off,
             knobs: Seeded::Off,
             mutants: BTreeSet::new(),
@@ -108,6 +111,7 @@ impl SimConfig {
                 ..ClockConfig::default()
             },
             net_chunk_bytes: if draw.chance(1, 2) { 7 } else { 0 },
+            syncs_share_thread: draw.chance(1, 2),
             ..Self::default()
         }
     }

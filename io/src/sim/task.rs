@@ -167,9 +167,8 @@ impl Spawner for SimSpawner {
         self.start(name, body, self.host.config.dedicated_stall_one_in)
     }
 
-    /// As the machine does with few cores.
     fn syncs_share_thread(&self) -> bool {
-        true
+        self.host.config.syncs_share_thread
     }
 }
 

@@ -70,12 +70,14 @@ struct Process {
 }
 
 impl Process {
-    fn start(dir: &Path) -> Self {
+    /// A server whose connections are served by so many threads; a single one also writes and syncs.
+    fn start(dir: &Path, serve_threads: u64) -> Self {
         let before = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_sierradb"))
             .env_clear()
             .env("SIERRA_SEGMENT_SIZE_BYTES", "524288")
             .env("SIERRA_STORAGE_MIN_FREE_BYTES", "0")
+            .env("SIERRA_THREADS_SERVE", serve_threads.to_string())
             .args(["--client-address", "127.0.0.1:0", "--dir"])
             .arg(dir)
             .stdout(Stdio::piped())
@@ -424,7 +426,8 @@ fn campaign(rounds: u64) -> String {
     let mut prng = Prng::new(1999);
     let (mut slowest, mut unknown_stored, mut unknown_absent) = (Duration::ZERO, 0, 0);
     for round in 0..rounds {
-        let process = Process::start(dir.path());
+        // Writers among the other tasks and on threads of their own, in turn.
+        let process = Process::start(dir.path(), 1 + round % 2);
         slowest = slowest.max(process.took);
         assert!(process.took < START_LIMIT, "start {round} took {:?}", process.took);
         let deaths_at = if prng.chance(1, 5) { prng.below(4) } else { prng.between(20, 1500) };
@@ -443,7 +446,7 @@ fn campaign(rounds: u64) -> String {
             process.kill();
         });
 
-        let process = Process::start(dir.path());
+        let process = Process::start(dir.path(), 2 - round % 2);
         slowest = slowest.max(process.took);
         let mut connection = Connection::open(process.addr).unwrap();
         let all = read_all(&mut connection);

@@ -39,3 +39,40 @@ impl Turns {
         Turn(Arc::clone(&self.turn).acquire_owned().await.ok()) // it is never closed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use sierradb_io::sim::{SimConfig, run_with};
+
+    use super::*;
+
+    /// Turns of a machine whose writers share a thread, or do not.
+    fn with_turns<F: Future<Output = ()> + 'static>(
+        syncs_share_thread: bool,
+        body: impl FnOnce(Turns) -> F + 'static,
+    ) {
+        let config = SimConfig { syncs_share_thread, ..SimConfig::default() };
+        run_with(1, config, |host| async move { body(Turns::new(host.boot())).await });
+    }
+
+    #[test]
+    fn small_batches_wait_for_their_turn_and_large_ones_do_not() {
+        with_turns(true, async |turns| {
+            let first = turns.begin(1).now_or_never();
+            assert!(first.is_some());
+            assert!(turns.begin(LARGE_BATCH_APPENDS - 1).now_or_never().is_none());
+            assert!(turns.begin(LARGE_BATCH_APPENDS).now_or_never().is_some());
+            drop(first);
+            assert!(turns.begin(1).now_or_never().is_some());
+        });
+    }
+
+    #[test]
+    fn writers_with_threads_of_their_own_never_wait() {
+        with_turns(false, async |turns| {
+            let held = (turns.begin(1).now_or_never(), turns.begin(1).now_or_never());
+            assert!(held.0.is_some() && held.1.is_some());
+        });
+    }
+}

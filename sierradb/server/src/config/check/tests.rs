@@ -97,3 +97,15 @@ fn secrets_are_kept_out_of_what_is_shown() {
     assert!(config.shown.values().all(|value| value != "hush"));
     assert_eq!(config.shown["threads.write"], "4");
 }
+
+#[test]
+fn one_thread_does_everything_where_cores_are_few_or_unknown() {
+    let serve_threads = |cores, more: &str| {
+        let text = format!("dir = './data'\n{more}");
+        let file = ConfigFile { name: "t.toml".to_owned(), text };
+        let loaded = load(&Sources { file: Some(file), ..Sources::default() }).unwrap();
+        check(loaded, &Machine { cores, ..Machine::default() }).unwrap().serve_threads
+    };
+    assert_eq!([0, 1, 2, 3, 16].map(|cores| serve_threads(cores, "")), [1, 1, 1, 3, 16]);
+    assert_eq!(serve_threads(16, "threads.serve = 1"), 1);
+}
