@@ -6,10 +6,10 @@
 //! # Who may block
 //! File futures make their system call inside their first poll and return `Ready`, so whoever may block runs
 //! straight through. Three kinds of threads may: those of [`Spawner::dedicated`](crate::Spawner::dedicated), the
-//! reader threads, and the helper thread of [`wait`]; and, with [`Syncs::AmongTasks`], a runtime's thread for one
-//! turn of a task begun by [`Spawner::syncing`](crate::Spawner::syncing). Elsewhere inside a runtime, reads, lists and read-only opens
-//! go to the reader threads, and everything that changes the disk panics: it would stall unrelated tasks.
-//! Threads without any runtime may block as they like.
+//! reader threads, and the helper thread of [`wait`]. With [`Syncs::AmongTasks`] so may a runtime's thread, for one
+//! turn of a task begun by [`Spawner::syncing`](crate::Spawner::syncing). Elsewhere inside a runtime, reads, lists
+//! and read-only opens go to the reader threads, and everything that changes the disk panics: it would stall
+//! unrelated tasks. Threads without any runtime may block as they like.
 
 #![expect(
     clippy::disallowed_methods,

@@ -18,7 +18,7 @@ use super::nearby::{Nearby, Pace};
 use crate::{Fut, Spawner, Task, TaskControl, TaskName};
 
 thread_local! {
-    /// Whether this thread may block on the disk (now) although it runs futures.
+    /// Whether this thread may block on the disk now, although it runs futures.
     static DEDICATED: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -1,14 +1,16 @@
 //! A process that is killed while it creates a directory, and a power cut in the life after.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::path::Path;
 
-use sierradb::{
-    Database, DatabaseOptions, ExpectedVersion, NewEvent, ReadRange, StreamId, Transaction,
-};
+use sierradb::{Database, DatabaseOptions, ReadRange};
 use sierradb_io::Io;
 use sierradb_io::sim::{CrashKind, CrashPoint, SimConfig, SimHost, Survival, run_with};
 use uuid::Uuid;
+
+use crate::support::one_event;
 
 const DIR: &str = "/srv/events/data";
 
@@ -27,16 +29,7 @@ async fn open(io: Io) -> Database {
 
 async fn append(db: &Database) {
     let key = Uuid::from_u128(1);
-    let event = NewEvent {
-        event_id: Uuid::from_u128(2),
-        stream_id: StreamId::new("stream").unwrap(),
-        stream_version: ExpectedVersion::Any,
-        event_name: "Happened".into(),
-        timestamp: 1,
-        payload: vec![7; 10],
-        metadata: vec![],
-    };
-    db.append_events(Transaction::new(key, key, vec![event]).unwrap()).await.unwrap();
+    db.append_events(one_event(key, 2, 10)).await.unwrap();
 }
 
 async fn killed_at(host: &SimHost, operation: u64) {

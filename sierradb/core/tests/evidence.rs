@@ -5,16 +5,17 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sierradb::{
-    AppendError, Database, DatabaseOptions, ExpectedVersion, NewEvent, PartitionId, ReadError,
-    StreamId, Transaction,
-};
+use sierradb::{AppendError, Database, DatabaseOptions, PartitionId, ReadError};
 use sierradb_io::Io;
 use sierradb_io::sim::{SimHost, run};
 use uuid::Uuid;
+
+use crate::support::one_event;
 
 const DIR: &str = "/data";
 const PARTITION: PartitionId = PartitionId::new(0);
@@ -34,16 +35,7 @@ async fn open(host: &SimHost) -> (Io, Database) {
 
 async fn append(db: &Database, n: u64) -> Result<u64, AppendError> {
     let key = Uuid::from_u128(1);
-    let event = NewEvent {
-        event_id: Uuid::from_u128(u128::from(n) + 1_000),
-        stream_id: StreamId::new("stream").unwrap(),
-        stream_version: ExpectedVersion::Any,
-        event_name: "Happened".into(),
-        timestamp: 1,
-        payload: vec![7; 1000],
-        metadata: vec![],
-    };
-    let result = db.append_events(Transaction::new(key, key, vec![event]).unwrap()).await?;
+    let result = db.append_events(one_event(key, n + 1_000, 1000)).await?;
     Ok(result.first_partition_sequence)
 }
 

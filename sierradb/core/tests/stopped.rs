@@ -1,15 +1,17 @@
 //! A failed write or sync of any segment file, by whichever task, ends the appends of its bucket until the next start.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
+mod support;
 
-use sierradb::{
-    AppendError, Database, DatabaseOptions, ExpectedVersion, NewEvent, ReadRange, StreamId,
-    Transaction,
-};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sierradb::{AppendError, Database, DatabaseOptions, ReadRange};
 use sierradb_io::DiskOp;
 use sierradb_io::sim::{Fault, OpFault, SimHost, Target, run};
 use uuid::Uuid;
+
+use crate::support::one_event;
 
 const DIR: &str = "/data";
 const SEGMENT_SIZE_BYTES: u64 = 64 << 10;
@@ -29,16 +31,7 @@ async fn open(host: &SimHost) -> Database {
 
 async fn append(db: &Database, number: u64) -> Result<(), AppendError> {
     let key = Uuid::from_u128(1);
-    let event = NewEvent {
-        event_id: Uuid::from_u128(u128::from(number) + 1),
-        stream_id: StreamId::new("stream").unwrap(),
-        stream_version: ExpectedVersion::Any,
-        event_name: "Happened".into(),
-        timestamp: 1,
-        payload: vec![7; 1000],
-        metadata: vec![],
-    };
-    db.append_events(Transaction::new(key, key, vec![event]).unwrap()).await.map(|_| ())
+    db.append_events(one_event(key, number + 1, 1000)).await.map(|_| ())
 }
 
 async fn count(db: &Database) -> u64 {
@@ -119,6 +112,38 @@ fn a_bucket_that_stops_while_it_waits_for_sealing_closes_at_once() {
         assert!(host.mark_hits("segment.roll_waits_for_seal") > 0);
         let begun = host.world_time();
         db.close().await;
-        assert!(host.world_time() - begun < std::time::Duration::from_secs(1));
+        assert!(host.world_time() - begun < Duration::from_secs(1));
+    });
+}
+
+#[test]
+fn a_bucket_that_waits_for_its_seal_holds_up_no_other() {
+    run(4, |host| async move {
+        // The first bucket can seal nothing for a while, for lack of handles.
+        let index = Target::Path(segment(1).with_extension("idx.tmp"));
+        for after in 0..5 {
+            let (target, fault) = (index.clone(), OpFault::Errno(24));
+            host.inject(Fault::On { op: DiskOp::Open, target, after, fault });
+        }
+        let two = DatabaseOptions { partition_count: 2, bucket_count: 2, ..options() };
+        let io = host.boot();
+        let db = Database::open_with(io.clone(), Path::new(DIR), two).await.unwrap();
+        let keys = [0, 1 << 46].map(Uuid::from_u128);
+        assert_eq!(keys.map(|key| db.partition_of_key(key).get()), [0, 1]);
+        let mut number = 0;
+        while host.mark_hits("segment.roll_waits_for_seal") == 0 {
+            assert!(number < 1_000, "the log never waits");
+            number += 1;
+            drop(db.begin_append(one_event(keys[0], number, 1000)));
+            io.sleep(Duration::from_millis(1)).await;
+        }
+        let other = db.append_events(one_event(keys[1], 5_000, 1000));
+        let answer = io.timeout(Duration::from_millis(500), other).await;
+        assert!(matches!(answer, Some(Ok(_))), "{answer:?}");
+        let last = db.append_events(one_event(keys[0], 6_000, 1000));
+        let begun = host.world_time();
+        assert!(last.await.is_ok());
+        assert!(host.world_time() - begun > Duration::from_millis(500), "it did wait");
+        db.close().await;
     });
 }

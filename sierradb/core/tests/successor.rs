@@ -5,15 +5,16 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod support;
+
 use std::path::{Path, PathBuf};
 
-use sierradb::{
-    Database, DatabaseOptions, ExpectedVersion, NewEvent, ReadRange, Soundness, StreamId,
-    Transaction, VerifyOptions, verify,
-};
+use sierradb::{Database, DatabaseOptions, ReadRange, Soundness, VerifyOptions, verify};
 use sierradb_io::Io;
 use sierradb_io::sim::{SimHost, run};
 use uuid::Uuid;
+
+use crate::support::one_event;
 
 const DIR: &str = "/data";
 
@@ -35,16 +36,7 @@ async fn open(host: &SimHost) -> (Io, Database) {
 async fn append(db: &Database, versions: std::ops::Range<u64>) {
     let key = Uuid::from_u128(1);
     for version in versions {
-        let event = NewEvent {
-            event_id: Uuid::from_u128(u128::from(version) + 1),
-            stream_id: StreamId::new("stream").unwrap(),
-            stream_version: ExpectedVersion::Any,
-            event_name: "Happened".into(),
-            timestamp: 1,
-            payload: vec![7; 1000],
-            metadata: vec![],
-        };
-        db.append_events(Transaction::new(key, key, vec![event]).unwrap()).await.unwrap();
+        db.append_events(one_event(key, version + 1, 1000)).await.unwrap();
     }
 }
 
@@ -100,16 +92,7 @@ fn a_garbled_successor_is_damage_and_stops_appends() {
         let (_, db) = open(&host).await;
         assert_eq!(host.mark_hits("recovery.damage"), 1);
         let key = Uuid::from_u128(1);
-        let event = NewEvent {
-            event_id: Uuid::from_u128(999),
-            stream_id: StreamId::new("stream").unwrap(),
-            stream_version: ExpectedVersion::Any,
-            event_name: "Happened".into(),
-            timestamp: 1,
-            payload: vec![],
-            metadata: vec![],
-        };
-        let refused = db.append_events(Transaction::new(key, key, vec![event]).unwrap()).await;
+        let refused = db.append_events(one_event(key, 999, 0)).await;
         assert!(refused.is_err());
         db.close().await;
     });
