@@ -28,12 +28,20 @@ impl Dialect {
     }
 }
 
-/// Appends replies to a buffer.
+/// Appends replies to a buffer; what was written last arrives there when the encoder is dropped.
+///
+/// A reply is made of many small pieces. They are put together on the stack, since each visit to a buffer that may
+/// have to grow costs more than the piece itself.
 #[derive(Debug)]
 pub struct Encoder<'a> {
     out: &'a mut BytesMut,
     dialect: Dialect,
+    staged: [u8; STAGE_BYTES],
+    staged_len: usize,
 }
+
+/// Most of an event without its payload.
+const STAGE_BYTES: usize = 512;
 
 /// A line with a number takes at most: type, sign, 20 digits, CR, LF.
 const NUMBER_LINE_MAX: usize = 24;
@@ -41,12 +49,34 @@ const NUMBER_LINE_MAX: usize = 24;
 impl<'a> Encoder<'a> {
     /// Writes behind what `out` holds.
     pub fn new(out: &'a mut BytesMut, dialect: Dialect) -> Self {
-        Self { out, dialect }
+        Self { out, dialect, staged: [0; STAGE_BYTES], staged_len: 0 }
     }
 
     /// How it writes.
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// Adds bytes.
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        let end = self.staged_len + bytes.len();
+        if let Some(place) = self.staged.get_mut(self.staged_len..end) {
+            place.copy_from_slice(bytes);
+            self.staged_len = end;
+        } else {
+            self.put_past_stage(bytes);
+        }
+    }
+
+    fn put_past_stage(&mut self, bytes: &[u8]) {
+        self.flush();
+        self.out.put_slice(bytes);
+    }
+
+    fn flush(&mut self) {
+        self.out.put_slice(self.staged.get(..self.staged_len).unwrap_or_default());
+        self.staged_len = 0;
     }
 
     fn is_resp3(&self) -> bool {
@@ -81,25 +111,21 @@ impl<'a> Encoder<'a> {
             put(b'-');
         }
         put(kind);
-        self.out.put_slice(line.get(start..).unwrap_or_default());
+        self.put(line.get(start..).unwrap_or_default());
     }
 
-    fn line_start(&mut self, kind: u8, text_len: usize) {
-        self.out.reserve(text_len + 3);
-        self.out.put_u8(kind);
-    }
-
+    #[inline]
     fn line_end(&mut self) {
-        self.out.put_slice(b"\r\n");
+        self.put(b"\r\n");
     }
 
     /// Text that must stay on its line.
     fn cleaned(&mut self, text: &str) {
         if !text.bytes().any(is_control) {
-            self.out.put_slice(text.as_bytes());
+            self.put(text.as_bytes());
             return;
         }
-        self.out.extend(text.bytes().map(|byte| if is_control(byte) { b' ' } else { byte }));
+        text.bytes().for_each(|byte| self.put(&[if is_control(byte) { b' ' } else { byte }]));
     }
 }
 
@@ -110,6 +136,12 @@ fn is_control(byte: u8) -> bool {
 
 fn count(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+impl Drop for Encoder<'_> {
+    fn drop(&mut self) {
+        self.flush();
+    }
 }
 
 impl Sink for Encoder<'_> {
@@ -135,22 +167,22 @@ impl Sink for Encoder<'_> {
     }
 
     fn simple(&mut self, text: &str) {
-        self.line_start(b'+', text.len());
+        self.put(b"+");
         self.cleaned(text);
         self.line_end();
     }
 
+    #[inline]
     fn word(&mut self, word: &str) {
         debug_assert!(!word.bytes().any(is_control), "{word:?} is no word");
-        self.line_start(b'+', word.len());
-        self.out.put_slice(word.as_bytes());
+        self.put(b"+");
+        self.put(word.as_bytes());
         self.line_end();
     }
 
     fn bulk(&mut self, bytes: &[u8]) {
-        self.out.reserve(bytes.len() + NUMBER_LINE_MAX + 2);
         self.number_line(b'$', count(bytes.len()));
-        self.out.put_slice(bytes);
+        self.put(bytes);
         self.line_end();
     }
 
@@ -164,7 +196,7 @@ impl Sink for Encoder<'_> {
     }
 
     fn boolean(&mut self, value: bool) {
-        self.out.put_slice(match (self.is_resp3(), value) {
+        self.put(match (self.is_resp3(), value) {
             (true, true) => b"#t\r\n",
             (true, false) => b"#f\r\n",
             (false, true) => b":1\r\n",
@@ -173,14 +205,14 @@ impl Sink for Encoder<'_> {
     }
 
     fn null(&mut self) {
-        self.out.put_slice(if self.is_resp3() { b"_\r\n" } else { b"$-1\r\n" });
+        self.put(if self.is_resp3() { b"_\r\n" } else { b"$-1\r\n" });
     }
 
     fn error(&mut self, code: ErrorCode, text: &str) {
         let code = code.as_str();
-        self.line_start(b'-', code.len() + 1 + text.len());
-        self.out.put_slice(code.as_bytes());
-        self.out.put_u8(b' ');
+        self.put(b"-");
+        self.put(code.as_bytes());
+        self.put(b" ");
         self.cleaned(text);
         self.line_end();
     }
