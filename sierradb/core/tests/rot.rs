@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sierradb::{
-    Database, DatabaseOptions, Direction, ExpectedVersion, NewEvent, PartitionId, ReadRange,
-    StreamId, Transaction,
+    AppendError, Database, DatabaseOptions, Direction, ExpectedVersion, NewEvent, PartitionId,
+    ReadError, ReadRange, StreamId, Transaction,
 };
 use sierradb_io::Io;
-use sierradb_io::sim::{SimHost, run};
+use sierradb_io::sim::{Fault, SimHost, run};
 use uuid::Uuid;
 
 const DIR: &str = "/data";
@@ -78,6 +78,30 @@ fn rot(host: &SimHost, number: u64, offset: u64) {
     assert!(host.flip_bit(segment(number), offset + 200, 3));
 }
 
+/// Sequences that a forward scan finds, reading on behind what is damaged; and those that are damaged.
+async fn scan(db: &Database, end: u64) -> (Vec<u64>, Vec<u64>) {
+    let (mut found, mut damaged) = (Vec::new(), Vec::new());
+    let mut next = 0;
+    while next < end {
+        match db.read_partition(PARTITION, ReadRange::from(next, 1000)).await {
+            Ok(batch) => {
+                assert!(!batch.events.is_empty(), "nothing at {next}");
+                found.extend(batch.events.iter().map(|event| event.partition_sequence));
+                next = found.last().unwrap() + 1;
+                assert_eq!(batch.has_more, next < end, "at {next}");
+            }
+            Err(ReadError::Damaged { cause, .. }) => {
+                let wanted = format!("position {next} of partition 0: ");
+                assert!(cause.starts_with(&wanted), "{cause}");
+                damaged.push(next);
+                next += 1;
+            }
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+    (found, damaged)
+}
+
 /// Waits until every rolled segment is sealed.
 async fn settle(io: &Io, db: &Database) {
     for _ in 0..100 {
@@ -126,6 +150,122 @@ fn a_damaged_first_frame_hides_no_later_event_of_its_stream() {
         let found: Vec<_> = damaged.iter().map(|it| (it.segment, it.offset)).collect();
         assert_eq!(found, expected, "each place is noted once");
         append(&db, 100..110).await;
+        db.close().await;
+    });
+}
+
+#[test]
+fn rot_in_a_rolled_segment_stops_neither_sealing_nor_appends() {
+    run(2, |host| async move {
+        let (io, db) = open(&host).await;
+        append(&db, 0..30).await;
+        // In one go until the segment rolls: it is sealed later than its frames rot.
+        let places = frames(&host, 1);
+        for nth in [0, 7, 8, 20] {
+            rot(&host, 1, places[nth]);
+        }
+        append(&db, 30..400).await;
+        settle(&io, &db).await;
+        assert_eq!(host.mark_hits("segment.sealed_around_damage"), 1);
+        let stats = db.stats();
+        assert_eq!(stats.buckets[0].sealed + 1, stats.buckets[0].segments);
+        assert_eq!(stats.buckets[0].refusing, None);
+        assert!(stats.buckets[0].damaged.iter().any(|it| it.offset == places[7]));
+        check_around_damage(&db, &[0, 7, 8, 20], 400).await;
+        db.close().await;
+        // The index file was made from memory: a start relies on it, and serves all that is healthy.
+        let (_, db) = open(&host).await;
+        check_around_damage(&db, &[0, 7, 8, 20], 400).await;
+        append(&db, 400..450).await;
+        db.close().await;
+    });
+}
+
+/// Everything but `lost` is readable, by sequence and by id; nothing is stored twice.
+async fn check_around_damage(db: &Database, lost: &[u64], end: u64) {
+    let (found, damaged) = scan(db, end).await;
+    assert_eq!(damaged, lost);
+    assert_eq!(found.len() + damaged.len(), usize::try_from(end).unwrap());
+    for n in 0..end {
+        let read = db.read_event(Uuid::from_u128(u128::from(n) + 1_000)).await;
+        let again = db.append_events(transaction(n)).await;
+        if lost.contains(&n) {
+            assert!(matches!(read, Err(ReadError::Damaged { .. })), "{n}: {read:?}");
+            assert!(matches!(again, Err(AppendError::Read(_))), "{n}: {again:?}");
+        } else {
+            assert_eq!(read.unwrap().unwrap().partition_sequence, n);
+            assert!(again.unwrap().duplicate);
+        }
+    }
+    assert_eq!(db.read_event(Uuid::from_u128(77)).await, Ok(None));
+    assert_eq!(db.stream_version(PARTITION, &stream(0)).await, Ok(Some((end - 1) / 2)));
+}
+
+#[test]
+fn a_segment_that_cannot_be_sealed_refuses_appends_and_stays_readable() {
+    run(3, |host| async move {
+        let (io, db) = open(&host).await;
+        append(&db, 0..30).await;
+        assert!(host.flip_bit(segment(1), 20, 1), "a header, which memory cannot replace");
+        let mut n = 30;
+        let refused = loop {
+            match db.append_events(transaction(n)).await {
+                Ok(_) => n += 1,
+                Err(error) => break error,
+            }
+        };
+        let AppendError::ReadOnly { cause, .. } = refused else { unreachable!("{refused}") };
+        assert!(cause.starts_with("segment 1 cannot be sealed: the segment header"), "{cause}");
+        let stats = db.stats();
+        assert!(stats.buckets[0].refusing.is_some());
+        assert_eq!(
+            (stats.buckets[0].damaged[0].segment, stats.buckets[0].damaged[0].offset),
+            (1, 0)
+        );
+        io.sleep(Duration::from_secs(100)).await;
+        assert_eq!(host.mark_hits("segment.seal_hopeless"), 1, "not tried for ever");
+        assert_eq!(scan(&db, n).await, ((0..n).collect(), vec![]));
+        db.close().await;
+    });
+}
+
+#[test]
+fn unreadable_sectors_are_sealed_around() {
+    run(4, |host| async move {
+        let (io, db) = open(&host).await;
+        append(&db, 0..30).await;
+        let places = frames(&host, 1);
+        host.inject(Fault::LatentSector { path: segment(1), offset: places[9] + 600 });
+        append(&db, 30..400).await;
+        settle(&io, &db).await;
+        let stats = db.stats();
+        assert_eq!(stats.buckets[0].sealed + 1, stats.buckets[0].segments);
+        assert!(stats.buckets[0].damaged_ranges > 0);
+        db.close().await;
+        let (_, db) = open(&host).await;
+        append(&db, 400..450).await;
+        db.close().await;
+    });
+}
+
+#[test]
+fn a_checkpoint_left_behind_puts_nothing_in_memory_before_a_sealed_segment() {
+    run(5, |host| async move {
+        let (io, db) = open(&host).await;
+        append(&db, 0..30).await;
+        io.sleep(Duration::from_secs(6)).await;
+        let checkpoint = host.current_image(segment(1).with_extension("ckp")).unwrap();
+        append(&db, 30..150).await;
+        settle(&io, &db).await;
+        db.close().await;
+        // Rot, a lost index file, and a checkpoint that the seal did not get rid of.
+        rot(&host, 1, frames(&host, 1)[5]);
+        assert!(host.remove_file(segment(1).with_extension("idx")));
+        host.put_file(segment(1).with_extension("ckp"), &checkpoint);
+        let (_, db) = open(&host).await;
+        let refused = db.append_events(transaction(150)).await;
+        assert!(matches!(refused, Err(AppendError::ReadOnly { .. })), "{refused:?}");
+        assert!(db.stream_version(PARTITION, &stream(0)).await.is_err(), "no version is known");
         db.close().await;
     });
 }

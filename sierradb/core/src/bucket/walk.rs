@@ -14,6 +14,7 @@ use super::seal;
 use super::slots::State;
 use super::verdict::{Later, Scene, Verdict, judge};
 use crate::error::OpenError;
+use crate::index::live::LiveIndex;
 use crate::index::lookup::{Damage, DataFile, LiveSegment, SealedSegment};
 use crate::index::sealed::{Expect, SealedIndex};
 use crate::limits::MAX_ROLLED_SEGMENTS;
@@ -203,6 +204,7 @@ impl<'a> Walk<'a> {
             header,
             hash_seed: self.settings.manifest.hash_seed,
             used_len: None,
+            memory: None,
         };
         match seal::build(self.io, request).await {
             Ok(()) => {}
@@ -258,9 +260,15 @@ impl<'a> Walk<'a> {
         later: &[Candidate],
     ) -> Result<Option<LogEnd>, OpenError> {
         let hash_seed = self.settings.manifest.hash_seed;
-        let recalled = checkpoint::recall(self.io, &self.dir, &header, hash_seed).await;
+        let mut recalled = checkpoint::recall(self.io, &self.dir, &header, hash_seed).await;
         if let Some(witness) = &recalled.witness {
             self.durable_index = self.durable_index.max(witness.index);
+        }
+        if later.iter().any(|later| later.has_index) {
+            // Only damage brings it here, and before a sealed segment none may be in memory: the log ends at the
+            // damage, which a checkpoint left behind by a seal would pass over.
+            recalled.index = LiveIndex::new(hash_seed);
+            recalled.end = None;
         }
         let checkpointed = recalled.end.map_or(0, |end| end.end_offset);
         let (mut live, position) = self.resume(candidate, header, recalled).await;

@@ -18,6 +18,7 @@ pub(crate) mod lookup;
 pub(crate) mod page;
 pub(crate) mod pages;
 pub(crate) mod postings;
+pub(crate) mod recall;
 pub(crate) mod recent;
 pub(crate) mod repairs;
 pub(crate) mod sealed;
