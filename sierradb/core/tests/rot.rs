@@ -8,9 +8,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use sierradb::repair::{Holes, RepairError, accept_tail_loss, find_holes, find_tail_loss};
 use sierradb::{
-    AppendError, Database, DatabaseOptions, Direction, ExpectedVersion, NewEvent, PartitionId,
-    ReadError, ReadRange, StreamId, Transaction,
+    AppendError, BucketReport, Database, DatabaseOptions, Direction, ExpectedVersion, LogEnding,
+    NewEvent, PartitionId, Problem, ReadError, ReadRange, Soundness, StreamId, Transaction,
+    VerifyOptions, verify,
 };
 use sierradb_io::Io;
 use sierradb_io::sim::{Fault, SimHost, run};
@@ -266,6 +268,100 @@ fn a_checkpoint_left_behind_puts_nothing_in_memory_before_a_sealed_segment() {
         let refused = db.append_events(transaction(150)).await;
         assert!(matches!(refused, Err(AppendError::ReadOnly { .. })), "{refused:?}");
         assert!(db.stream_version(PARTITION, &stream(0)).await.is_err(), "no version is known");
+        db.close().await;
+    });
+}
+
+/// What an offline check and an offline repair say of holes that a start passes.
+async fn check_offline(io: &Io) -> (BucketReport, Holes) {
+    let report =
+        verify(io, Path::new(DIR), VerifyOptions::default(), &mut |_| {}).await.unwrap();
+    assert_eq!(report.soundness, Soundness::Damaged);
+    let is_named = |problem: &Problem| matches!(problem, Problem::LostFrames { .. });
+    assert!(report.findings.iter().any(|it| it.offset.is_some() && is_named(&it.problem)));
+    let tail = find_tail_loss(io, Path::new(DIR), 0).await;
+    assert!(matches!(tail, Err(RepairError::LogSound { .. })), "nothing is to be cut: {tail:?}");
+    let holes = find_holes(io, Path::new(DIR), 0).await.unwrap();
+    (report.buckets[0].clone(), holes)
+}
+
+#[test]
+fn rot_below_a_checkpoint_is_met_by_reads_and_found_offline() {
+    run(6, |host| async move {
+        let (_, db) = open(&host).await;
+        append(&db, 0..40).await;
+        db.close().await;
+        let places = frames(&host, 1);
+        rot(&host, 1, places[10]);
+        rot(&host, 1, places[20]);
+        assert!(host.flip_bit(segment(1), places[21] + 30, 0), "a header");
+        let lost = [10, 20, 21];
+        let mut end = 40;
+        for _ in 0..3 {
+            let (io, db) = open(&host).await;
+            assert_eq!(db.stats().buckets[0].damaged, [], "a start reads less than that");
+            check_around_damage(&db, &lost, end).await;
+            let known: Vec<u64> = db.stats().buckets[0].damaged.iter().map(|it| it.offset).collect();
+            assert_eq!(known, lost.map(|n| places[usize::try_from(n).unwrap()]));
+            // On behind the damage, and at last into the next segment.
+            append(&db, end..end + 10).await;
+            end += 10;
+            db.close().await;
+            drop(db);
+            let (bucket, found) = check_offline(&io).await;
+            assert_eq!((bucket.ending, found.hole_count), (LogEnding::Holed, 2));
+            let holes: Vec<_> = found.holes.iter().map(|it| (it.offset, it.last_index)).collect();
+            assert_eq!(holes, [(places[10], 12), (places[20], 23)]);
+            let partition = found.partitions[0];
+            assert_eq!((partition.first_sequence, partition.last_sequence), (10, 21));
+            assert_eq!((found.partitions.len(), partition.events), (1, 3));
+        }
+    });
+}
+
+#[test]
+fn rot_at_the_checkpointed_end_stops_the_start_and_can_be_given_up() {
+    run(7, |host| async move {
+        let (_, db) = open(&host).await;
+        append(&db, 0..40).await;
+        db.close().await;
+        let last = *frames(&host, 1).last().unwrap();
+        rot(&host, 1, last);
+        let (io, db) = open(&host).await;
+        let refused = db.append_events(transaction(40)).await;
+        assert!(matches!(refused, Err(AppendError::ReadOnly { .. })), "39 could be used twice");
+        assert_eq!(db.stats().buckets[0].damaged[0].offset, last);
+        db.close().await;
+        drop(db);
+        let loss = find_tail_loss(&io, Path::new(DIR), 0).await.unwrap();
+        assert_eq!((loss.offset, loss.frame_count), (last, 1));
+        assert_eq!(loss.partitions[0].first_sequence, 39);
+        let holes = find_holes(&io, Path::new(DIR), 0).await.unwrap();
+        assert_eq!((holes.hole_count, holes.partitions), (0, vec![]), "it is no hole");
+        accept_tail_loss(&io, Path::new(DIR), &loss).await.unwrap();
+        let (_, db) = open(&host).await;
+        append(&db, 39..60).await;
+        db.close().await;
+    });
+}
+
+#[test]
+fn rot_in_sealed_segments_is_found_offline() {
+    run(8, |host| async move {
+        let (io, db) = open(&host).await;
+        append(&db, 0..200).await;
+        settle(&io, &db).await;
+        db.close().await;
+        drop(db);
+        rot(&host, 1, frames(&host, 1)[0]);
+        rot(&host, 2, *frames(&host, 2).last().unwrap());
+        let io = host.boot();
+        let (bucket, found) = check_offline(&io).await;
+        assert_eq!((bucket.ending, found.hole_count), (LogEnding::Holed, 2));
+        assert_eq!((found.holes[0].segment, found.holes[0].first_index), (1, 2));
+        assert_eq!((found.holes[1].segment, found.partitions[0].events), (2, 2));
+        let (_, db) = open(&host).await;
+        append(&db, 200..250).await;
         db.close().await;
     });
 }
