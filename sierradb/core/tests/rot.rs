@@ -274,8 +274,7 @@ fn a_checkpoint_left_behind_puts_nothing_in_memory_before_a_sealed_segment() {
 
 /// What an offline check and an offline repair say of holes that a start passes.
 async fn check_offline(io: &Io) -> (BucketReport, Holes) {
-    let report =
-        verify(io, Path::new(DIR), VerifyOptions::default(), &mut |_| {}).await.unwrap();
+    let report = verify(io, Path::new(DIR), VerifyOptions::default(), &mut |_| {}).await.unwrap();
     assert_eq!(report.soundness, Soundness::Damaged);
     let is_named = |problem: &Problem| matches!(problem, Problem::LostFrames { .. });
     assert!(report.findings.iter().any(|it| it.offset.is_some() && is_named(&it.problem)));
@@ -301,7 +300,8 @@ fn rot_below_a_checkpoint_is_met_by_reads_and_found_offline() {
             let (io, db) = open(&host).await;
             assert_eq!(db.stats().buckets[0].damaged, [], "a start reads less than that");
             check_around_damage(&db, &lost, end).await;
-            let known: Vec<u64> = db.stats().buckets[0].damaged.iter().map(|it| it.offset).collect();
+            let known: Vec<u64> =
+                db.stats().buckets[0].damaged.iter().map(|it| it.offset).collect();
             assert_eq!(known, lost.map(|n| places[usize::try_from(n).unwrap()]));
             // On behind the damage, and at last into the next segment.
             append(&db, end..end + 10).await;
@@ -362,6 +362,24 @@ fn rot_in_sealed_segments_is_found_offline() {
         assert_eq!((found.holes[1].segment, found.partitions[0].events), (2, 2));
         let (_, db) = open(&host).await;
         append(&db, 200..250).await;
+        db.close().await;
+    });
+}
+
+#[test]
+fn rot_in_the_last_checkpointed_frame_is_passed_if_the_log_goes_on() {
+    run(9, |host| async move {
+        let (io, db) = open(&host).await;
+        append(&db, 0..30).await;
+        io.sleep(Duration::from_secs(6)).await;
+        append(&db, 30..40).await;
+        host.kill();
+        drop(db);
+        rot(&host, 1, frames(&host, 1)[29]);
+        let (_, db) = open(&host).await;
+        check_around_damage(&db, &[29], 40).await;
+        append(&db, 40..200).await;
+        check_around_damage(&db, &[29], 200).await;
         db.close().await;
     });
 }

@@ -362,18 +362,8 @@ impl<'a> Walk<'a> {
         let Some(end) = recalled.end else {
             return (LiveSegment::empty(file, hash_seed), fresh);
         };
-        let last = read_frame(candidate.file.as_ref(), end.last_frame_offset).await;
-        let fits = |frame: &Frame| {
-            frame.header.header_crc == end.chain && frame.end_offset() == end.end_offset
-        };
-        match last.ok().filter(fits) {
-            Some(frame) => {
-                let position = LogEnd {
-                    next_index: frame.header.index + 1,
-                    last_term: frame.header.term,
-                    chain: end.chain,
-                    end_offset: end.end_offset,
-                };
+        match log_end(candidate.file.as_ref(), end).await {
+            Some(position) => {
                 self.io.mark(site!("recovery.checkpoint_used"));
                 let live = LiveSegment {
                     delta: DeltaBuilder::new(&recalled.index),
@@ -514,6 +504,24 @@ impl<'a> Walk<'a> {
         let data = CachedFile::new(file.clone(), self.settings.cache.clone(), 0);
         Arc::new(DataFile { number, data, raw: file.clone() })
     }
+}
+
+/// Where the log stands behind what a checkpoint covers, if the log says so: by the last frame of that, or, since
+/// that may have rotted, by the one behind, which continues it. If neither does, it is damage at the end of the log,
+/// or a checkpoint of another one.
+async fn log_end(file: &dyn File, end: LogPosition) -> Option<LogEnd> {
+    let last = read_frame(file, end.last_frame_offset).await.ok().filter(|frame| {
+        frame.header.header_crc == end.chain && frame.end_offset() == end.end_offset
+    });
+    let (next_index, last_term) = match last {
+        Some(last) => (last.header.index + 1, last.header.term),
+        None => {
+            let next = read_frame(file, end.end_offset).await.ok();
+            let next = next.filter(|next| next.header.prev_crc == end.chain)?;
+            (next.header.index, next.header.term)
+        }
+    };
+    Some(LogEnd { next_index, last_term, chain: end.chain, end_offset: end.end_offset })
 }
 
 /// Room for the transaction header and rounding above the sum rule of the transaction limit.

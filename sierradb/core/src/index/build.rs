@@ -205,24 +205,18 @@ impl IndexBuilder {
 
     /// The next frame, whatever its kind.
     pub(crate) fn frame(&mut self, frame: FrameFact) {
-        if let Err(error) = self.try_frame(frame) {
-            self.error.get_or_insert(error);
-        }
+        self.error = self.error.or(self.try_frame(frame).err());
     }
 
     /// The next event of the last frame.
     pub(crate) fn event(&mut self, event: EventFact<'_>) {
-        if let Err(error) = self.try_event(event) {
-            self.error.get_or_insert(error);
-        }
+        self.error = self.error.or(self.try_event(event).err());
     }
 
     /// The next event of the last frame, if that frame is damaged. From then on ids are found by 32 bits of their
     /// hash; each look-up reads and compares the frame anyway.
     pub(crate) fn lost_event(&mut self, event: LostEventFact<'_>) {
-        if let Err(error) = self.try_lost_event(event) {
-            self.error.get_or_insert(error);
-        }
+        self.error = self.error.or(self.try_lost_event(event).err());
     }
 
     fn try_frame(&mut self, frame: FrameFact) -> Result<(), BuildError> {

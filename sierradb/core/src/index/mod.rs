@@ -12,6 +12,7 @@ mod fixture;
 pub(crate) mod footer;
 pub(crate) mod hash;
 pub(crate) mod heads;
+mod identify;
 mod layout;
 pub(crate) mod live;
 pub(crate) mod lookup;
