@@ -8,6 +8,7 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
+use sierradb_io::DiskErrorKind;
 use sierradb_protocol::{PartitionId, StreamId};
 use uuid::Uuid;
 
@@ -22,6 +23,7 @@ use super::sealed::SealedIndex;
 use crate::error::ReadError;
 use crate::feed::Feed;
 use crate::limits::{HEAD_CACHE_ENTRIES, INLINE_FILTERS};
+use crate::read::fetch;
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::event_codec::event_keys;
 use crate::segment::frame::{FRAME_HEADER_LEN, Frame, FrameError, decode, decode_header};
@@ -368,9 +370,15 @@ impl Shelf {
     }
 
     async fn bytes(&self, file: &DataFile, offset: u64, len: usize) -> Result<Bytes, ReadError> {
-        let bytes = file.data.get(offset, len).await;
+        let mut bytes = file.data.get(offset, len).await;
+        if bytes.as_ref().is_err_and(|error| error.kind == DiskErrorKind::Io) {
+            // A whole block was read: what lies beside an unreadable sector is read without it.
+            bytes = fetch::read(file.raw.as_ref(), offset, len).await;
+        }
         bytes.map_err(|source| {
-            self.note_damage(file.number, offset, &source.to_string());
+            if source.kind == DiskErrorKind::Io {
+                self.note_damage(file.number, offset, &source.to_string());
+            }
             ReadError::Disk { bucket_id: self.bucket_id, source }
         })
     }
