@@ -14,8 +14,8 @@ use sierradb::{
     NewEvent, PartitionId, Problem, ReadError, ReadRange, Soundness, StreamId, Transaction,
     VerifyOptions, verify,
 };
-use sierradb_io::Io;
-use sierradb_io::sim::{Fault, SimHost, run};
+use sierradb_io::sim::{Fault, OpFault, SimHost, Target, run};
+use sierradb_io::{DiskOp, Io};
 use uuid::Uuid;
 
 const DIR: &str = "/data";
@@ -385,6 +385,87 @@ fn rot_in_the_last_checkpointed_frame_is_passed_if_the_log_goes_on() {
         check_around_damage(&db, &[29], 40).await;
         append(&db, 40..200).await;
         check_around_damage(&db, &[29], 200).await;
+        db.close().await;
+    });
+}
+
+#[test]
+fn a_seal_that_the_disk_keeps_refusing_ends_in_a_clear_refusal() {
+    run(10, |host| async move {
+        let (io, db) = open(&host).await;
+        for after in 0..8 {
+            let (op, target, fault) = (DiskOp::Rename, Target::Any, OpFault::Eio);
+            host.inject(Fault::On { op, target, after, fault });
+        }
+        let (mut n, begun) = (0, io.clock().now());
+        let cause = loop {
+            match db.append_events(transaction(n)).await {
+                Ok(_) => n += 1,
+                Err(AppendError::ReadOnly { cause, .. }) => break cause,
+                Err(AppendError::Busy { .. } | AppendError::OutcomeUnknown { .. }) => {}
+                Err(error) => unreachable!("{error}"),
+            }
+        };
+        assert!(cause.starts_with("segment 1 cannot be sealed: "), "{cause}");
+        let waited = io.clock().now().since(begun);
+        assert!((60..80).contains(&waited.as_secs()), "1 + 2 + 4 + 8 + 16 + 16 + 16: {waited:?}");
+        assert_eq!(scan(&db, n).await, ((0..n).collect(), vec![]));
+        db.close().await;
+        // What was not answered was not written, and the next start tries again.
+        let (io, db) = open(&host).await;
+        append(&db, n..n + 100).await;
+        settle(&io, &db).await;
+        assert_eq!(db.stats().buckets[0].sealed + 1, db.stats().buckets[0].segments);
+        db.close().await;
+    });
+}
+
+#[test]
+fn a_seal_that_finds_no_space_is_waited_for() {
+    run(11, |host| async move {
+        let (_, db) = open(&host).await;
+        for after in 0..12 {
+            let (op, target, fault) = (DiskOp::Rename, Target::Any, OpFault::NoSpace);
+            host.inject(Fault::On { op, target, after, fault });
+        }
+        let mut n = 0;
+        while host.mark_hits("segment.sealed") < 3 {
+            match db.append_events(transaction(n)).await {
+                Ok(_) => n += 1,
+                Err(AppendError::Busy { .. } | AppendError::OutcomeUnknown { .. }) => {}
+                Err(error) => unreachable!("{error}"),
+            }
+        }
+        assert_eq!(host.mark_hits("segment.seal_hopeless"), 0);
+        db.close().await;
+    });
+}
+
+#[test]
+fn what_is_written_when_appends_stop_is_answered_and_kept() {
+    run(12, |host| async move {
+        let (io, db) = open(&host).await;
+        append(&db, 0..30).await;
+        assert!(host.flip_bit(segment(1), 20, 1), "a header, which memory cannot replace");
+        // Many at once, so that some are being written and some are planned when the seal fails.
+        let pending: Vec<_> = (30..400).map(|n| db.begin_append(transaction(n))).collect();
+        let (mut stored, mut refused) = (30, 0);
+        for answer in pending {
+            match io.timeout(Duration::from_secs(5), answer).await {
+                Some(Ok(result)) => {
+                    assert_eq!((result.first_partition_sequence, refused), (stored, 0));
+                    stored += 1;
+                }
+                Some(Err(AppendError::ReadOnly { .. })) => refused += 1,
+                other => unreachable!("neither stored nor refused: {other:?}"),
+            }
+        }
+        assert!(refused > 0);
+        assert_eq!(scan(&db, stored).await, ((0..stored).collect(), vec![]));
+        db.close().await;
+        assert!(host.flip_bit(segment(1), 20, 1), "the header is good again");
+        let (_, db) = open(&host).await;
+        append(&db, stored..stored + 10).await; // what was refused is not there
         db.close().await;
     });
 }
