@@ -458,7 +458,7 @@ impl Desk {
             return; // another task met an error meanwhile, and all were told
         }
         assert!(self.begun_index <= start.last_index, "what may be on disk is not planned again");
-        if !self.health.is_read_only() {
+        if self.health.is_about_space() {
             self.health = health;
         }
         let Some(refusal) = self.health.refusal(self.bucket_id) else { return };
@@ -475,8 +475,7 @@ impl Desk {
 
     /// Notes that the disk is nearly full, or no longer.
     pub(crate) fn set_space(&mut self, health: Health) {
-        let is_about_space = |it: &Health| matches!(it, Health::Serving | Health::Full { .. });
-        if is_about_space(&self.health) && is_about_space(&health) {
+        if self.health.is_about_space() && health.is_about_space() {
             self.health = health;
         }
     }

@@ -22,6 +22,11 @@ pub(crate) enum Health {
 }
 
 impl Health {
+    /// Whether free space decides: appends are taken, or will be once there is room.
+    pub(crate) fn is_about_space(&self) -> bool {
+        matches!(self, Self::Serving | Self::Full { .. })
+    }
+
     /// Whether there will be no more appends in this life, whatever happens.
     pub(crate) fn is_read_only(&self) -> bool {
         matches!(self, Self::ReadOnly { .. } | Self::Poisoned { .. })

@@ -138,3 +138,17 @@ fn nothing_revives_a_poisoned_bucket() {
     at(|answers| desk.close(answers));
     assert!(desk.health().is_poisoned());
 }
+
+#[test]
+fn a_full_disk_does_not_reopen_a_closing_bucket() {
+    let mut desk = desk();
+    let taken = submit(&mut desk, 11, ExpectedVersion::Any);
+    assert_eq!(take(&mut desk), 1);
+    at(|answers| desk.close(answers));
+    let full = Health::Full { free_bytes: 0, needed_bytes: 1 };
+    at(|answers| desk.refuse_unwritten(start(1), full, answers));
+    assert!(matches!(taken.now_or_never(), Some(Err(AppendError::Closing))));
+    desk.set_space(Health::Serving);
+    let late = submit(&mut desk, 12, ExpectedVersion::Any);
+    assert!(matches!(late.now_or_never(), Some(Err(AppendError::Closing))));
+}
