@@ -144,6 +144,9 @@ pub const MAX_CHECKPOINT_BYTES: usize = 1 << 30;
 /// Damaged places noted per bucket while serving; further ones are not listed.
 pub const MAX_DAMAGES_NOTED: usize = 256;
 
+/// Frames whose facts are taken from memory at a time, while a damaged segment is sealed.
+pub const RECALLED_FRAMES: usize = 4096;
+
 /// Frames of a stream, spread over a sealed segment, that are asked for its identity if its first one is damaged.
 pub const IDENTITY_PROBES: u32 = 64;
 
@@ -165,8 +168,14 @@ pub const DIGEST_READ_BYTES: u64 = 1 << 20;
 /// Without new work checkpoints are extended after this long.
 pub const CHECKPOINT_IDLE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A seal that failed is tried again after this long.
+/// A seal that failed is tried again after this long, then after twice as long, and so on.
 pub const SEAL_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The longest wait before a seal is tried again.
+pub const SEAL_RETRY_MAX: Duration = Duration::from_secs(16);
+
+/// Attempts to seal a segment that fail, unless for lack of space, before the bucket refuses appends.
+pub const SEAL_ATTEMPTS: u32 = 8;
 
 /// How often free space is looked at.
 pub const SPACE_CHECK_INTERVAL: Duration = Duration::from_secs(1);

@@ -71,6 +71,8 @@ pub enum Command {
     Dump(DumpArgs),
     /// Show what is damaged in a data directory that is not being served, and give it up if told so
     ///
+    /// Reads the whole log of the bucket. What a start serves around is shown and never given up.
+    ///
     /// Exit codes: 0 nothing to do or done, 1 shown only, 3 not possible.
     Repair(RepairArgs),
 }

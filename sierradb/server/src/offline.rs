@@ -157,6 +157,7 @@ fn ending(ending: LogEnding) -> &'static str {
     match ending {
         LogEnding::Clean => "clean",
         LogEnding::Torn => "torn",
+        LogEnding::Holed => "holed",
         LogEnding::Damaged => "damaged",
     }
 }

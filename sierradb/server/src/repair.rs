@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::Path;
 
 use sierradb::repair::{
-    ManifestPlan, RepairError, TailLoss, accept_tail_loss, find_manifest, find_tail_loss,
-    rebuild_manifest,
+    Holes, LostPartition, ManifestPlan, RepairError, TailLoss, accept_tail_loss, find_holes,
+    find_manifest, find_tail_loss, rebuild_manifest,
 };
 use sierradb_io::Io;
 
@@ -69,9 +69,18 @@ async fn repair_tail(
     bucket_id: u16,
     is_accepted: bool,
 ) -> Result<u8, Stopped> {
-    let loss = find_tail_loss(io, dir, bucket_id).await?;
+    let loss = match find_tail_loss(io, dir, bucket_id).await {
+        Err(sound @ RepairError::LogSound { .. }) => {
+            // A start reads the log to its end, but not all of it: the rest is read here.
+            let holes = find_holes(io, dir, bucket_id).await?;
+            show_holes(&holes)?;
+            return if holes.hole_count > 0 { Ok(SHOWN) } else { Err(sound.into()) };
+        }
+        loss => loss?,
+    };
     show_loss(&loss)?;
     if !is_accepted {
+        show_holes(&find_holes(io, dir, bucket_id).await?)?;
         let mut out = std::io::stdout();
         writeln!(out, "nothing was changed; add --accept-tail-loss to give this up")?;
         return Ok(SHOWN);
@@ -104,20 +113,46 @@ fn show_loss(loss: &TailLoss) -> std::io::Result<()> {
         writeln!(out, "and {} frames more", loss.frame_count - listed)?;
     }
     for partition in &loss.partitions {
+        let LostPartition { partition_id, first_sequence, last_sequence, events, .. } = partition;
+        let readable = partition.readable_events;
         writeln!(
             out,
-            "partition {} would lose {} events, sequences {} to {}, {} of them readable",
-            partition.partition_id,
-            partition.events,
-            partition.first_sequence,
-            partition.last_sequence,
-            partition.readable_events,
+            "partition {partition_id} would lose {events} events, sequences {first_sequence} to {last_sequence}, {readable} of them readable",
         )?;
     }
     if !loss.later_segments.is_empty() {
         writeln!(out, "segments given up as a whole: {:?}", loss.later_segments)?;
     }
     writeln!(out, "{} bytes more belong to no frame that can be named", loss.unnamed_bytes)
+}
+
+/// What a start passes and reads are refused.
+fn show_holes(holes: &Holes) -> std::io::Result<()> {
+    if holes.hole_count == 0 {
+        return Ok(());
+    }
+    let bucket_id = holes.bucket_id;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "unreadable, while what lies behind is served:")?;
+    for hole in &holes.holes {
+        writeln!(
+            out,
+            "bucket {bucket_id} segment {} offset {} index {} to {}: {}",
+            hole.segment, hole.offset, hole.first_index, hole.last_index, hole.cause,
+        )?;
+    }
+    let listed = u64::try_from(holes.holes.len()).unwrap_or(u64::MAX);
+    if holes.hole_count > listed {
+        writeln!(out, "and {} more", holes.hole_count - listed)?;
+    }
+    for partition in &holes.partitions {
+        let LostPartition { partition_id, first_sequence, last_sequence, events, .. } = partition;
+        writeln!(
+            out,
+            "partition {partition_id}: {events} events between sequences {first_sequence} and {last_sequence}",
+        )?;
+    }
+    writeln!(out, "nothing needs to be given up for these; only a copy can bring them back")
 }
 
 async fn repair_manifest(io: &Io, dir: &Path, is_accepted: bool) -> Result<u8, Stopped> {

@@ -33,7 +33,7 @@ pub(crate) struct Written {
 
 impl SoloBucket {
     /// All of `written` is durable, in the active segment and in order: makes it visible and answers for it. Does
-    /// neither once the bucket is read-only: another task met an error, and told those who waited.
+    /// neither once the bucket is poisoned: another task met an error, and told those who waited.
     ///
     /// # Panics
     /// If an entry is not the next one in flight.
@@ -43,7 +43,7 @@ impl SoloBucket {
         let mut applied: Vec<InFlight> = Vec::with_capacity(written.len());
         {
             let mut desk = self.lock_desk();
-            if desk.health().is_read_only() {
+            if desk.health().is_poisoned() {
                 return;
             }
             desk.take_committed(last.index, &mut applied);
@@ -138,9 +138,18 @@ impl SoloBucket {
         self.sealed.notify_waiters(); // it will not happen any more
     }
 
-    /// There is no room for what was planned and not written.
+    /// No segment can be sealed any more: the bucket takes no more appends. Those in work are finished.
+    pub(crate) fn stop_appends(&self, cause: &str) {
+        self.at_desk(|desk, _, answers| {
+            desk.stop(cause, answers);
+            Wakes::default()
+        });
+        self.sealed.notify_waiters();
+    }
+
+    /// There is no room for what was planned and not written, or it must not be written any more.
     pub(crate) fn refuse_unwritten(&self, start: PlanStart, health: Health) {
-        tracing::warn!(bucket = self.id, "the disk is nearly full: appends are refused");
+        tracing::warn!(bucket = self.id, ?health, "appends are refused");
         self.at_desk(|desk, _, answers| {
             desk.refuse_unwritten(start, health, answers);
             Wakes::default()

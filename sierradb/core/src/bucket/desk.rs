@@ -83,6 +83,8 @@ pub(crate) struct Desk {
     in_flight: VecDeque<InFlight>,
     in_flight_bytes: u64,
     untaken: usize,
+    /// Index of the last entry whose write was begun, by this process.
+    begun_index: u64,
     waiting: VecDeque<Waiting>,
     held: BTreeMap<u64, Vec<Held>>,
 }
@@ -123,6 +125,7 @@ impl Desk {
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             untaken: 0,
+            begun_index: 0,
             waiting: VecDeque::new(),
             held: BTreeMap::new(),
         }
@@ -352,6 +355,16 @@ impl Desk {
         }
     }
 
+    /// Entries up to `index` are about to be written; `false` if none may be any more. Poisoning comes before or after
+    /// this, never between: so it knows what may be on the disk.
+    pub(crate) fn begin_write(&mut self, index: u64) -> bool {
+        if self.health.is_poisoned() {
+            return false;
+        }
+        self.begun_index = index;
+        true
+    }
+
     /// Entries up to `index` are durable: takes them out for the index. They stay in the planner's overlay until
     /// [`Desk::release`].
     pub(crate) fn take_committed(&mut self, index: u64, out: &mut Vec<InFlight>) {
@@ -385,26 +398,34 @@ impl Desk {
                 answers.push((held.waiter, Err(held.error)));
             }
         }
-        if self.in_flight.is_empty() && !self.health.is_read_only() {
+        if self.in_flight.is_empty() && !self.health.is_poisoned() {
             self.planner.assert_idle();
         }
     }
 
-    /// A write or sync failed: no more appends, and nobody knows the outcome of those in work.
+    /// A write or sync failed: no more appends. Nobody knows the outcome of those whose write was begun; the others
+    /// in work are refused, for they will not be written.
     pub(crate) fn poison(&mut self, cause: &str, now: Mono, answers: &mut Answers) {
-        self.health = Health::ReadOnly { cause: cause.to_owned() };
+        if self.health.is_poisoned() {
+            return;
+        }
+        self.health = Health::Poisoned { cause: cause.to_owned() };
         let bucket_id = self.bucket_id;
+        let refusal = AppendError::ReadOnly { bucket_id, cause: cause.to_owned() };
         let unknown = |begun: Mono| AppendError::OutcomeUnknown {
             bucket_id,
             waited: now.since(begun),
             cause: cause.to_owned(),
         };
         for entry in self.in_flight.drain(..) {
-            let begun = entry.begun;
-            answers.extend(entry.waiters.into_iter().map(|it| (it, Err(unknown(begun)))));
+            let is_begun = entry.planned.index <= self.begun_index;
+            let error = if is_begun { unknown(entry.begun) } else { refusal.clone() };
+            answers.extend(entry.waiters.into_iter().map(|it| (it, Err(error.clone()))));
         }
-        for held in std::mem::take(&mut self.held).into_values().flatten() {
-            answers.push((held.waiter, Err(unknown(held.begun))));
+        for (index, held) in std::mem::take(&mut self.held) {
+            let is_begun = index <= self.begun_index;
+            let error = |begun| if is_begun { unknown(begun) } else { refusal.clone() };
+            answers.extend(held.into_iter().map(|it| (it.waiter, Err(error(it.begun)))));
         }
         (self.in_flight_bytes, self.untaken) = (0, 0);
         self.refuse_waiting(answers);
@@ -416,19 +437,31 @@ impl Desk {
         answers.extend(waiting.map(|it| (it.job.waiter, Err(refusal.clone()))));
     }
 
-    /// No room for entries that were planned and not written: takes them back and refuses them, and what comes,
-    /// until [`Desk::has_space`].
+    /// No more appends. Those in work are the writer's to finish, or to take back by [`Desk::refuse_unwritten`].
+    pub(crate) fn stop(&mut self, cause: &str, answers: &mut Answers) {
+        if !self.health.is_read_only() {
+            self.health = Health::ReadOnly { cause: cause.to_owned() };
+        }
+        self.refuse_waiting(answers);
+    }
+
+    /// Entries that were planned are not written, for lack of room or because appends were stopped: takes them back
+    /// and refuses them, and what comes, until [`Desk::set_space`] tells of room. A state that is worse than `health`
+    /// stays.
     pub(crate) fn refuse_unwritten(
         &mut self,
         start: PlanStart,
         health: Health,
         answers: &mut Answers,
     ) {
-        let Some(refusal) = health.refusal(self.bucket_id) else { return };
-        if self.health.is_read_only() {
+        if self.health.is_poisoned() {
             return; // another task met an error meanwhile, and all were told
         }
-        self.health = health;
+        assert!(self.begun_index <= start.last_index, "what may be on disk is not planned again");
+        if self.health.is_about_space() {
+            self.health = health;
+        }
+        let Some(refusal) = self.health.refusal(self.bucket_id) else { return };
         for entry in self.in_flight.drain(..) {
             answers.extend(entry.waiters.into_iter().map(|it| (it, Err(refusal.clone()))));
         }
@@ -442,8 +475,7 @@ impl Desk {
 
     /// Notes that the disk is nearly full, or no longer.
     pub(crate) fn set_space(&mut self, health: Health) {
-        let is_about_space = |it: &Health| matches!(it, Health::Serving | Health::Full { .. });
-        if is_about_space(&self.health) && is_about_space(&health) {
+        if self.health.is_about_space() && health.is_about_space() {
             self.health = health;
         }
     }
@@ -492,20 +524,4 @@ impl Desk {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_disk_does_not_revive_a_stopped_bucket() {
-        let start = || PlanStart { last_index: 1, next_sequences: vec![0], last_append_time_ns: 0 };
-        let limits = DeskLimits { in_flight: 1, timeout: Duration::from_secs(1) };
-        let planner = Planner::new(0, 1, 7, start());
-        let mut desk = Desk::new(0, limits, planner, Health::Serving);
-        let mut answers = Answers::new();
-        desk.poison("a sync failed", Mono(0), &mut answers);
-        let full = Health::Full { free_bytes: 0, needed_bytes: 1 };
-        desk.refuse_unwritten(start(), full, &mut answers);
-        desk.set_space(Health::Serving);
-        assert!(desk.health().is_read_only());
-    }
-}
+mod tests;

@@ -11,17 +11,30 @@ pub(crate) enum Health {
     Serving,
     /// The file system is nearly full: nothing is written until space returns.
     Full { free_bytes: u64, needed_bytes: u64 },
-    /// A write or sync failed, or damage was found: no more appends until the process restarts, or an operator
-    /// accepts the damage.
+    /// Damage was found, or a segment cannot be sealed: no more appends until the process restarts, or an operator
+    /// accepts the damage. What is in work is finished or refused.
     ReadOnly { cause: String },
+    /// A write or sync failed: as read-only, and nothing that is in work is finished either, since no segment file is
+    /// touched again.
+    Poisoned { cause: String },
     /// Shutting down.
     Closing,
 }
 
 impl Health {
+    /// Whether free space decides: appends are taken, or will be once there is room.
+    pub(crate) fn is_about_space(&self) -> bool {
+        matches!(self, Self::Serving | Self::Full { .. })
+    }
+
     /// Whether there will be no more appends in this life, whatever happens.
     pub(crate) fn is_read_only(&self) -> bool {
-        matches!(self, Self::ReadOnly { .. })
+        matches!(self, Self::ReadOnly { .. } | Self::Poisoned { .. })
+    }
+
+    /// Whether a write or sync has failed, and everybody in work was answered for it.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        matches!(self, Self::Poisoned { .. })
     }
 
     /// Why an append is refused now; `None` if it is not.
@@ -31,7 +44,7 @@ impl Health {
             Self::Full { free_bytes, needed_bytes } => {
                 Some(AppendError::DiskFull { free_bytes: *free_bytes, needed_bytes: *needed_bytes })
             }
-            Self::ReadOnly { cause } => {
+            Self::ReadOnly { cause } | Self::Poisoned { cause } => {
                 Some(AppendError::ReadOnly { bucket_id, cause: cause.clone() })
             }
             Self::Closing => Some(AppendError::Closing),

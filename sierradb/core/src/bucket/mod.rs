@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod checkpoint;
 pub(crate) mod damaged;
 pub(crate) mod desk;
+pub(crate) mod facts;
 pub(crate) mod health;
 mod identity;
 mod overlay;

@@ -24,8 +24,9 @@ use crate::error::OpenError;
 use crate::feed::Feed;
 use crate::index::lookup::{Damage, LiveSegment, Segments, Shelf};
 use crate::index::recent::RecentFrames;
+use crate::limits::DEFAULT_CACHE_BYTES;
 use crate::manifest::Manifest;
-use crate::read::block_cache::BlockCache;
+use crate::read::block_cache::{BlockCache, CacheOptions};
 use crate::segment::file::{ActiveSegment, SegmentFile, SegmentHeader};
 use crate::segment::reader::{ReadHeaderError, read_segment_header};
 use crate::segment::space::{Preallocate, SegmentSpace};
@@ -41,6 +42,21 @@ pub(crate) struct RecoverySettings {
     pub(crate) preallocate: Preallocate,
     /// Wakes the task that makes space ready; shared by all buckets.
     pub(crate) space_wanted: Arc<Notify>,
+}
+
+impl RecoverySettings {
+    /// Settings for a look at a directory that nobody serves.
+    pub(crate) fn to_look(dir: &Path, manifest: Manifest) -> Self {
+        let cache = CacheOptions { capacity_bytes: DEFAULT_CACHE_BYTES, ..CacheOptions::default() };
+        Self {
+            dir: dir.to_owned(),
+            feed: Arc::new(Feed::new(manifest.partition_count)),
+            manifest,
+            cache: Arc::new(BlockCache::new(cache)),
+            preallocate: Preallocate::default(),
+            space_wanted: Arc::new(Notify::new()),
+        }
+    }
 }
 
 /// A bucket ready to run.
@@ -59,6 +75,8 @@ pub(crate) struct Diagnosis {
     pub(crate) damage: Option<Damage>,
     /// Index of the last good frame before it; 1 if there is none.
     pub(crate) last_index: u64,
+    /// By partition: what would be the next sequence.
+    pub(crate) next_sequences: Vec<(u16, u64)>,
 }
 
 /// Looks at bucket `bucket_id` as a start would, and changes nothing.
@@ -87,7 +105,10 @@ pub(crate) async fn diagnose(
     {
         walk.damaged(state.first_segment, 0, "the segment file is missing");
     }
-    Ok(Diagnosis { state, damage: walk.damage, last_index: walk.last_index })
+    let partitions = settings.feed.partitions_of(bucket_id, settings.manifest.bucket_count);
+    let partitions = partitions.map(sierradb_protocol::PartitionId::get);
+    let next_sequences = partitions.zip(walk.next_sequences()).collect();
+    Ok(Diagnosis { state, damage: walk.damage, last_index: walk.last_index, next_sequences })
 }
 
 /// Recovers bucket `bucket_id`.

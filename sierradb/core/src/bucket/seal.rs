@@ -3,22 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use sierradb_io::{DiskError, File, Io, mutant, site};
+use sierradb_io::{DiskError, DiskErrorKind, File, Io, mutant, site};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::facts::{Facts, Memory};
 use super::solo::SoloBucket;
-use crate::index::build::{
-    self, BuildError, BuildOptions, EventFact, FrameFact, IndexBuilder, SegmentEnd,
-};
+use crate::index::build::{self, BuildError, SegmentEnd};
 use crate::index::lookup::{DataFile, SealedSegment};
 use crate::index::pages::IndexError;
 use crate::index::sealed::{Expect, SealedIndex};
 use crate::read::block_cache::BlockCache;
-use crate::segment::event_codec::{append_time_ns, event_keys};
-use crate::segment::extension::idempotency_key;
-use crate::segment::file::{ActiveSegment, SegmentFile, SegmentHeader};
-use crate::segment::frame::FrameKind;
-use crate::segment::reader::{FrameReader, ScanError, read_segment_header};
+use crate::segment::file::{SegmentFile, SegmentHeader};
+use crate::segment::reader::{ScanError, read_segment_header};
 
 /// A segment to be indexed.
 pub(crate) struct Request<'a> {
@@ -28,6 +24,15 @@ pub(crate) struct Request<'a> {
     pub(crate) hash_seed: u64,
     /// Where its frames end, if that is known; else its file ends there.
     pub(crate) used_len: Option<u64>,
+    /// What is known of its frames without reading them.
+    pub(crate) memory: Option<Memory<'a>>,
+}
+
+/// An index file, laid out.
+pub(crate) struct Laid {
+    pub(crate) pages: Vec<bytes::Bytes>,
+    /// Whether some of its facts are from memory.
+    is_damaged: bool,
 }
 
 /// Why a segment got no index file.
@@ -51,77 +56,81 @@ pub(crate) enum SealError {
     Header { cause: String },
 }
 
-/// Builds and stores the index of a segment from its data, every frame verified. Durable on return.
+impl SealError {
+    /// Whether it is the disk's error of the moment, and not what the segment holds.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Disk(_) | Self::Index(IndexError::Disk(_)) => true,
+            Self::Cut(_)
+            | Self::Scan(_)
+            | Self::Events { .. }
+            | Self::Build(_)
+            | Self::Index(_)
+            | Self::Length { .. }
+            | Self::Header { .. } => false,
+        }
+    }
+
+    /// Whether it is for lack of space, which returns.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Self::Disk(error) | Self::Index(IndexError::Disk(error)) => {
+                error.kind == DiskErrorKind::NoSpace
+            }
+            Self::Cut(_)
+            | Self::Scan(_)
+            | Self::Events { .. }
+            | Self::Build(_)
+            | Self::Index(_)
+            | Self::Length { .. }
+            | Self::Header { .. } => false,
+        }
+    }
+
+    /// Where the segment is damaged, if that is why.
+    fn damage(&self) -> Option<u64> {
+        match self {
+            Self::Scan(ScanError::Bad(bad)) => Some(bad.offset),
+            Self::Events { offset, .. } => Some(*offset),
+            Self::Header { .. } | Self::Build(_) | Self::Length { .. } => Some(0),
+            Self::Scan(ScanError::Disk(_)) | Self::Disk(_) | Self::Cut(_) | Self::Index(_) => None,
+        }
+    }
+}
+
+/// Builds and stores the index of a segment from its data, every frame verified or known from memory. Durable on
+/// return.
 ///
 /// # Errors
 /// [`SealError`]; the segment is not touched.
 pub(crate) async fn build(io: &Io, request: Request<'_>) -> Result<(), SealError> {
-    let pages = pages(&request).await?;
+    let Laid { pages, is_damaged } = pages(&request).await?;
+    if is_damaged {
+        io.mark(site!("segment.sealed_around_damage"));
+    }
     build::write(io, request.dir, request.header.number, pages).await?;
     Ok(())
 }
 
-/// What the index file of a segment must hold, from its data, every frame verified.
+/// What the index file of a segment must hold, from its data, every frame verified or known from memory.
 ///
 /// # Errors
 /// [`SealError`].
-pub(crate) async fn pages(request: &Request<'_>) -> Result<Vec<bytes::Bytes>, SealError> {
-    let Request { file, header, hash_seed, used_len, .. } = request;
-    let (header, hash_seed, used_len) = (*header, *hash_seed, *used_len);
-    let mut builder = IndexBuilder::new(BuildOptions {
-        hash_seed,
-        segment_number: header.number,
-        first_index: header.first_index,
-        segment_size: header.segment_size_bytes,
-        expected_events: 0,
-    });
-    let mut reader = FrameReader::open(file.clone(), ActiveSegment::new(header)).await?;
-    loop {
-        if used_len == Some(reader.segment().end().end_offset) {
-            break;
-        }
-        let frame = match reader.next().await {
-            Ok(Some(frame)) => frame,
-            Ok(None) => break,
-            Err(ScanError::Disk(error)) => return Err(error.into()),
-            Err(error) => return Err(SealError::Scan(error)),
-        };
-        let is_transaction = frame.header.kind == FrameKind::Transaction;
-        builder.frame(FrameFact {
-            offset: frame.offset,
-            index: frame.header.index,
-            term: frame.header.term,
-            partition: frame.header.partition,
-            first_sequence: frame.header.first_sequence,
-            append_time_ns: append_time_ns(&frame).unwrap_or(0),
-            header_crc: frame.header.header_crc,
-        });
-        if !is_transaction {
-            continue;
-        }
-        let failed = |cause: String| SealError::Events { offset: frame.offset, cause };
-        let (_, events) = event_keys(&frame).map_err(|error| failed(error.to_string()))?;
-        for event in events {
-            let event = event.map_err(|error| failed(error.to_string()))?;
-            builder.event(EventFact {
-                event_id: &event.event_id,
-                stream_id: event.stream_id,
-                stream_version: event.stream_version,
-                idempotency_key: idempotency_key(event.extensions).ok().flatten(),
-            });
-        }
-    }
-    let end = reader.segment().end();
-    if let Some(expected) = used_len.filter(|expected| *expected != end.end_offset) {
+pub(crate) async fn pages(request: &Request<'_>) -> Result<Laid, SealError> {
+    let (builder, end, is_damaged) = Facts::new(request).collect().await?;
+    if let Some(expected) = request.used_len.filter(|expected| *expected != end.end_offset) {
         return Err(SealError::Length { expected, found: end.end_offset });
     }
-    let segment_digest = digest(file.as_ref(), end.end_offset).await?;
-    Ok(builder.finish(SegmentEnd {
+    // Of damaged bytes there is nothing to vouch for.
+    let segment_digest =
+        if is_damaged { 0 } else { digest(request.file.as_ref(), end.end_offset).await? };
+    let pages = builder.finish(SegmentEnd {
         used_len: end.end_offset,
         last_index: end.next_index - 1,
         end_chain: end.chain,
         segment_digest,
-    })?)
+    })?;
+    Ok(Laid { pages, is_damaged })
 }
 
 /// xxh3-128 of the first `len` bytes.
@@ -142,7 +151,21 @@ pub(crate) async fn digest(file: &dyn File, len: u64) -> Result<u128, DiskError>
     Ok(hasher.digest128())
 }
 
-/// Seals the oldest rolled segment of a bucket; `false` if there is none.
+/// Notes damage that kept a segment from getting its index.
+pub(crate) fn note(bucket: &SoloBucket, segment: u64, error: &SealError) {
+    if let Some(offset) = error.damage() {
+        bucket.shelf.note_damage(segment, offset, &error.to_string());
+    }
+}
+
+/// The oldest rolled segment of a bucket.
+pub(crate) fn oldest_rolled(bucket: &SoloBucket) -> Option<u64> {
+    let segments = bucket.shelf.read();
+    segments.live.first().filter(|segment| segment.is_rolled).map(|segment| segment.file.number)
+}
+
+/// Seals the oldest rolled segment of a bucket; `false` if there is none. Damaged frames in it stay damaged and are
+/// indexed from memory, so that what is healthy in it is served, and appends go on.
 ///
 /// # Errors
 /// [`SealError`]; the segment stays readable. After [`SealError::Cut`] its file must not be written or synced again.
@@ -166,7 +189,9 @@ pub(crate) async fn seal_next(
         raw.sync_data().await.map_err(SealError::Cut)?;
     }
     let hash_seed = bucket.shelf.hash_seed();
-    let request = Request { dir, file: raw.clone(), header, hash_seed, used_len: Some(used_len) };
+    let memory = Some(Memory { shelf: &bucket.shelf, segment: file.number });
+    let (raw, used_len) = (raw.clone(), Some(used_len));
+    let request = Request { dir, file: raw, header, hash_seed, used_len, memory };
     build(io, request).await?;
     let path = dir.join(SegmentFile::Index.name(file.number));
     let expect: Option<Expect> = None; // just written from these very frames
@@ -199,7 +224,8 @@ pub(crate) async fn mend(
     let header = read_segment_header(raw.as_ref()).await;
     let header = header.map_err(|error| SealError::Header { cause: error.to_string() })?;
     let hash_seed = bucket.shelf.hash_seed();
-    build(io, Request { dir, file: raw, header, hash_seed, used_len: None }).await?;
+    let request = Request { dir, file: raw, header, hash_seed, used_len: None, memory: None };
+    build(io, request).await?;
     let path = dir.join(SegmentFile::Index.name(number));
     let index = SealedIndex::open(io, &path, None, cache.clone()).await?;
     let mended = Arc::new(SealedSegment { file, index });

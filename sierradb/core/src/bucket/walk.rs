@@ -14,6 +14,7 @@ use super::seal;
 use super::slots::State;
 use super::verdict::{Later, Scene, Verdict, judge};
 use crate::error::OpenError;
+use crate::index::live::LiveIndex;
 use crate::index::lookup::{Damage, DataFile, LiveSegment, SealedSegment};
 use crate::index::sealed::{Expect, SealedIndex};
 use crate::limits::MAX_ROLLED_SEGMENTS;
@@ -203,6 +204,7 @@ impl<'a> Walk<'a> {
             header,
             hash_seed: self.settings.manifest.hash_seed,
             used_len: None,
+            memory: None,
         };
         match seal::build(self.io, request).await {
             Ok(()) => {}
@@ -258,9 +260,15 @@ impl<'a> Walk<'a> {
         later: &[Candidate],
     ) -> Result<Option<LogEnd>, OpenError> {
         let hash_seed = self.settings.manifest.hash_seed;
-        let recalled = checkpoint::recall(self.io, &self.dir, &header, hash_seed).await;
+        let mut recalled = checkpoint::recall(self.io, &self.dir, &header, hash_seed).await;
         if let Some(witness) = &recalled.witness {
             self.durable_index = self.durable_index.max(witness.index);
+        }
+        if later.iter().any(|later| later.has_index) {
+            // Only damage brings it here, and before a sealed segment none may be in memory: the log ends at the
+            // damage, which a checkpoint left behind by a seal would pass over.
+            recalled.index = LiveIndex::new(hash_seed);
+            recalled.end = None;
         }
         let checkpointed = recalled.end.map_or(0, |end| end.end_offset);
         let (mut live, position) = self.resume(candidate, header, recalled).await;
@@ -354,18 +362,8 @@ impl<'a> Walk<'a> {
         let Some(end) = recalled.end else {
             return (LiveSegment::empty(file, hash_seed), fresh);
         };
-        let last = read_frame(candidate.file.as_ref(), end.last_frame_offset).await;
-        let fits = |frame: &Frame| {
-            frame.header.header_crc == end.chain && frame.end_offset() == end.end_offset
-        };
-        match last.ok().filter(fits) {
-            Some(frame) => {
-                let position = LogEnd {
-                    next_index: frame.header.index + 1,
-                    last_term: frame.header.term,
-                    chain: end.chain,
-                    end_offset: end.end_offset,
-                };
+        match log_end(candidate.file.as_ref(), end).await {
+            Some(position) => {
                 self.io.mark(site!("recovery.checkpoint_used"));
                 let live = LiveSegment {
                     delta: DeltaBuilder::new(&recalled.index),
@@ -506,6 +504,24 @@ impl<'a> Walk<'a> {
         let data = CachedFile::new(file.clone(), self.settings.cache.clone(), 0);
         Arc::new(DataFile { number, data, raw: file.clone() })
     }
+}
+
+/// Where the log stands behind what a checkpoint covers, if the log says so: by the last frame of that, or, since
+/// that may have rotted, by the one behind, which continues it. If neither does, it is damage at the end of the log,
+/// or a checkpoint of another one.
+async fn log_end(file: &dyn File, end: LogPosition) -> Option<LogEnd> {
+    let last = read_frame(file, end.last_frame_offset).await.ok().filter(|frame| {
+        frame.header.header_crc == end.chain && frame.end_offset() == end.end_offset
+    });
+    let (next_index, last_term) = match last {
+        Some(last) => (last.header.index + 1, last.header.term),
+        None => {
+            let next = read_frame(file, end.end_offset).await.ok();
+            let next = next.filter(|next| next.header.prev_crc == end.chain)?;
+            (next.header.index, next.header.term)
+        }
+    };
+    Some(LogEnd { next_index, last_term, chain: end.chain, end_offset: end.end_offset })
 }
 
 /// Room for the transaction header and rounding above the sum rule of the transaction limit.

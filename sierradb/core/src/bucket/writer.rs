@@ -60,8 +60,10 @@ enum Failure {
     NoSpace(DiskError),
     /// A write or sync failed: the outcome is unknown.
     Disk(DiskError),
-    /// Another task met an error and made the bucket read-only.
-    Stopped,
+    /// A write or sync failed elsewhere and poisoned the bucket: everybody has been answered.
+    Poisoned,
+    /// The bucket takes no more appends, and these were not written.
+    Stopped { cause: String },
 }
 
 /// The witness ring of the active segment: unsynced proof of completed syncs.
@@ -94,12 +96,15 @@ impl Writer {
             match self.write_all(&entries).await {
                 Ok(()) => {}
                 Err(Failure::NoSpace(error)) => self.refuse(&error).await,
+                Err(Failure::Stopped { cause }) => {
+                    self.bucket.refuse_unwritten(self.unwritten(), Health::ReadOnly { cause });
+                }
                 Err(Failure::Disk(error)) => {
                     self.bucket.poison(&error.to_string());
                     self.log.room.stop();
                     return;
                 }
-                Err(Failure::Stopped) => return,
+                Err(Failure::Poisoned) => return,
             }
             entries.clear();
             // Whoever was answered goes on first, and what that brings is in the next batch.
@@ -124,7 +129,7 @@ impl Writer {
             }
             match self.log.room.reach(self.log.active.end().end_offset).await {
                 Ok(true) => {}
-                Ok(false) => return Err(Failure::Stopped),
+                Ok(false) => return Err(Failure::Poisoned),
                 Err(error) => {
                     self.log.active = before;
                     return Err(Failure::of_space(error));
@@ -183,7 +188,7 @@ impl Writer {
             return self.log.file.sync_data().await.map_err(Failure::Disk);
         }
         let written = batch.written(&buffers);
-        self.may_go_on()?;
+        self.begin_write(written.last().map_or(0, |last| last.index))?;
         let result = self.log.file.write_all_at(buffers, offset).await;
         if let Err(error) = result {
             if mutant!(self.io, full_as_success) && error.kind == DiskErrorKind::NoSpace {
@@ -215,7 +220,15 @@ impl Writer {
 
     /// A file whose sync failed elsewhere is not touched again, and nothing behind it is answered.
     fn may_go_on(&self) -> Result<(), Failure> {
-        if self.bucket.is_read_only() { Err(Failure::Stopped) } else { Ok(()) }
+        if self.bucket.lock_desk().health().is_poisoned() {
+            return Err(Failure::Poisoned);
+        }
+        Ok(())
+    }
+
+    /// As [`Self::may_go_on`]; after this the outcome of entries up to `index` is unknown until they are synced.
+    fn begin_write(&self, index: u64) -> Result<(), Failure> {
+        if self.bucket.lock_desk().begin_write(index) { Ok(()) } else { Err(Failure::Poisoned) }
     }
 
     async fn sync(&self) -> Result<(), Failure> {
@@ -243,7 +256,7 @@ impl Writer {
         let rolled = self.log.active.roll();
         let header = rolled.next_header();
         let space = self.log.room.advance(header.number).await.map_err(Failure::of_space)?;
-        let space = space.ok_or(Failure::Stopped)?;
+        let space = space.ok_or(Failure::Poisoned)?;
         self.log.file = space.file().clone();
         self.log.active = ActiveSegment::new(header);
         self.log.has_header = false;
@@ -256,7 +269,8 @@ impl Writer {
         Ok(())
     }
 
-    /// At most a few segments may wait for their index file: memory is bounded, and so is the next start.
+    /// At most a few segments may wait for their index file: memory is bounded, and so is the next start. Ends
+    /// without one once the oldest cannot get it.
     async fn wait_for_sealing(&self) -> Result<(), Failure> {
         loop {
             let sealed = self.bucket.sealed.notified();
@@ -267,6 +281,9 @@ impl Writer {
             };
             if rolled < MAX_ROLLED_SEGMENTS {
                 return Ok(());
+            }
+            if let Health::ReadOnly { cause } = self.bucket.lock_desk().health() {
+                return Err(Failure::Stopped { cause: cause.clone() });
             }
             self.io.mark(site!("segment.roll_waits_for_seal"));
             self.bucket.maintain_wake.notify_one();
@@ -280,14 +297,17 @@ impl Writer {
         self.io.mark(site!("append.refused_full"));
         let free_bytes =
             self.io.disk().space(&self.log.dir).await.map_or(0, |space| space.free_bytes);
-        let end = self.log.active.end();
-        let start = PlanStart {
-            last_index: end.next_index - 1,
+        let health = Health::Full { free_bytes, needed_bytes: SPACE_STEP_BYTES };
+        self.bucket.refuse_unwritten(self.unwritten(), health);
+    }
+
+    /// Where planning begins again once the entries that were not written are taken back.
+    fn unwritten(&self) -> PlanStart {
+        PlanStart {
+            last_index: self.log.active.end().next_index - 1,
             next_sequences: self.bucket.next_sequences(),
             last_append_time_ns: 0,
-        };
-        let health = Health::Full { free_bytes, needed_bytes: SPACE_STEP_BYTES };
-        self.bucket.refuse_unwritten(start, health);
+        }
     }
 
     /// Writes a witness once nobody waits for this writer, or after so many syncs. It is no part of any answer.

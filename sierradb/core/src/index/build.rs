@@ -77,6 +77,17 @@ pub(crate) struct EventFact<'a> {
     pub(crate) idempotency_key: Option<&'a [u8]>,
 }
 
+/// An event of the frame pushed last, which cannot be read any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LostEventFact<'a> {
+    /// Its stream.
+    pub(crate) stream_id: &'a [u8],
+    /// Its version in the stream.
+    pub(crate) stream_version: u64,
+    /// Upper 32 bits of hashes, among them that of its id and, if it has one, of its idempotency key.
+    pub(crate) hashes: &'a [u32],
+}
+
 /// What is known after the last frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentEnd {
@@ -97,6 +108,8 @@ pub(crate) enum BuildError {
     FrameOffset { before: u64, offset: u64 },
     #[error("frame with index {found} where {expected} was expected")]
     FrameIndex { expected: u64, found: u64 },
+    #[error("no hash is known of the id of an event of version {version}")]
+    UnknownId { version: u64 },
     #[error("event before the first frame")]
     EventWithoutFrame,
     #[error("partition {partition}: sequence {found} where {expected} was expected")]
@@ -132,6 +145,8 @@ pub(crate) struct IndexBuilder {
     /// Offset / 8 of the last frame.
     last_offset: u32,
     last_has_events: bool,
+    /// Of some ids only 32 bits of the hash are known: none has more, and there is no filter.
+    is_coarse: bool,
     min_append_ns: u64,
     max_append_ns: u64,
     error: Option<BuildError>,
@@ -181,6 +196,7 @@ impl IndexBuilder {
             last: None,
             last_offset: 0,
             last_has_events: false,
+            is_coarse: false,
             min_append_ns: u64::MAX,
             max_append_ns: 0,
             error: None,
@@ -189,16 +205,18 @@ impl IndexBuilder {
 
     /// The next frame, whatever its kind.
     pub(crate) fn frame(&mut self, frame: FrameFact) {
-        if let Err(error) = self.try_frame(frame) {
-            self.error.get_or_insert(error);
-        }
+        self.error = self.error.or(self.try_frame(frame).err());
     }
 
     /// The next event of the last frame.
     pub(crate) fn event(&mut self, event: EventFact<'_>) {
-        if let Err(error) = self.try_event(event) {
-            self.error.get_or_insert(error);
-        }
+        self.error = self.error.or(self.try_event(event).err());
+    }
+
+    /// The next event of the last frame, if that frame is damaged. From then on ids are found by 32 bits of their
+    /// hash; each look-up reads and compares the frame anyway.
+    pub(crate) fn lost_event(&mut self, event: LostEventFact<'_>) {
+        self.error = self.error.or(self.try_lost_event(event).err());
     }
 
     fn try_frame(&mut self, frame: FrameFact) -> Result<(), BuildError> {
@@ -226,22 +244,43 @@ impl IndexBuilder {
     }
 
     fn try_event(&mut self, event: EventFact<'_>) -> Result<(), BuildError> {
-        let frame = self.last.ok_or(BuildError::EventWithoutFrame)?;
-        self.count_in_partition(frame)?;
-        let stream = self.count_in_stream(frame, event)?;
         let hash = event_id_hash(self.options.hash_seed, event.event_id);
-        self.hashes.push(hash);
-        self.offsets.push(self.last_offset);
-        self.event_streams.push(stream);
-        self.event_partitions.push(frame.partition);
+        let frame = self.count(event.stream_id, event.stream_version, hash)?;
         if let Some(key) = event.idempotency_key {
             let hash = idempotency_hash(self.options.hash_seed, frame.partition, key);
             self.keys.push((hash, self.last_offset));
         }
+        Ok(())
+    }
+
+    fn try_lost_event(&mut self, event: LostEventFact<'_>) -> Result<(), BuildError> {
+        self.is_coarse = true;
+        let mut hashes = event.hashes.iter().map(|hash| u64::from(*hash) << 32);
+        let first = hashes.next().ok_or(BuildError::UnknownId { version: event.stream_version })?;
+        self.count(event.stream_id, event.stream_version, first)?;
+        let offset = self.last_offset;
+        self.keys.extend(hashes.map(|hash| (hash, offset)));
+        Ok(())
+    }
+
+    /// An event of the last frame, which is returned.
+    fn count(
+        &mut self,
+        stream_id: &[u8],
+        version: u64,
+        hash: u64,
+    ) -> Result<FrameFact, BuildError> {
+        let frame = self.last.ok_or(BuildError::EventWithoutFrame)?;
+        self.count_in_partition(frame)?;
+        let stream = self.count_in_stream(frame, stream_id, version)?;
+        self.hashes.push(hash);
+        self.offsets.push(self.last_offset);
+        self.event_streams.push(stream);
+        self.event_partitions.push(frame.partition);
         self.last_has_events = true;
         self.min_append_ns = self.min_append_ns.min(frame.append_time_ns);
         self.max_append_ns = self.max_append_ns.max(frame.append_time_ns);
-        Ok(())
+        Ok(frame)
     }
 
     fn count_in_partition(&mut self, frame: FrameFact) -> Result<(), BuildError> {
@@ -264,11 +303,12 @@ impl IndexBuilder {
     fn count_in_stream(
         &mut self,
         frame: FrameFact,
-        event: EventFact<'_>,
+        stream_id: &[u8],
+        found: u64,
     ) -> Result<u32, BuildError> {
-        let (partition, found) = (frame.partition, event.stream_version);
-        let hash = stream_hash(self.options.hash_seed, partition, event.stream_id);
-        let second = stream_hash(self.options.hash_seed ^ SECOND_HASH, partition, event.stream_id);
+        let partition = frame.partition;
+        let hash = stream_hash(self.options.hash_seed, partition, stream_id);
+        let second = stream_hash(self.options.hash_seed ^ SECOND_HASH, partition, stream_id);
         let known = self.by_hash.find(hash, |number| {
             stream_at(&self.streams, number).is_some_and(|stream| stream.second == second)
         });
@@ -283,7 +323,7 @@ impl IndexBuilder {
             stream.count = stream.count.saturating_add(1);
             return Ok(number);
         }
-        let id_len = event.stream_id.len();
+        let id_len = stream_id.len();
         let bad_id = BuildError::StreamId { offset: frame.offset, len: id_len };
         let number = u32::try_from(self.streams.len());
         let number = number.map_err(|_| BuildError::TooMany { what: "streams" })?;
@@ -306,6 +346,9 @@ impl IndexBuilder {
     /// The first contradiction between the facts, or one with `end`.
     pub(crate) fn finish(mut self, end: SegmentEnd) -> Result<Vec<Bytes>, BuildError> {
         self.check_end(end)?;
+        if self.is_coarse {
+            self.offset_bits = MAX_OFFSET_BITS;
+        }
         drop(std::mem::take(&mut self.by_hash));
         let mut writer = PageWriter::new(self.options.segment_number);
         let mut fences = Vec::new();
@@ -329,6 +372,9 @@ impl IndexBuilder {
         (self.offsets, self.event_partitions) = (Vec::new(), Vec::new());
         let mut event_hashes = std::mem::take(&mut self.hashes);
         event_hashes.extend(self.keys.iter().map(|(hash, _)| *hash));
+        if self.is_coarse {
+            event_hashes.clear(); // it would deny ids of which only a part is known
+        }
         let (event_filter, extent) = put_filter(&mut writer, Section::EventFilter, event_hashes);
         note(Section::EventFilter, extent);
         let (stream_filter, extent) = put_filter(&mut writer, Section::StreamFilter, stream_hashes);

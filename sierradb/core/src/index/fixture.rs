@@ -27,7 +27,8 @@ fn indexes_are_written_as_in_format_1_0() {
         let file = io.disk().open(Path::new("/1.seg"), OpenOptions::READ).await.unwrap();
         let header = read_segment_header(file.as_ref()).await.unwrap();
         let dir = Path::new("/");
-        let request = Request { dir, file, header, hash_seed: SEED, used_len: None };
+        let (hash_seed, used_len, memory) = (SEED, None, None);
+        let request = Request { dir, file, header, hash_seed, used_len, memory };
         build(&io, request).await.unwrap();
         host.current_image("/0000000001.idx").unwrap()
     });

@@ -89,17 +89,17 @@ pub(crate) struct PartitionSpan {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Row {
+pub(super) struct Row {
     /// Offset of the frame, divided by 8.
     frame: u32,
     /// Ordinal of the event before this one in its stream; any number for the first in the segment.
-    previous: u32,
+    pub(super) previous: u32,
 }
 
 #[derive(Debug)]
-struct PartitionEvents {
-    first_sequence: u64,
-    ordinals: Blocks<u32, 512>,
+pub(super) struct PartitionEvents {
+    pub(super) first_sequence: u64,
+    pub(super) ordinals: Blocks<u32, 512>,
 }
 
 impl PartitionEvents {
@@ -112,9 +112,9 @@ impl PartitionEvents {
 #[derive(Debug)]
 pub(crate) struct LiveIndex {
     rows: Blocks<Row, 4_096>,
-    ids: OrdinalTable,
-    partitions: BTreeMap<u16, PartitionEvents>,
-    streams: StreamTable,
+    pub(super) ids: OrdinalTable,
+    pub(super) partitions: BTreeMap<u16, PartitionEvents>,
+    pub(super) streams: StreamTable,
     /// Streams of the last frame's events; kept to spare an allocation per frame.
     last_streams: Vec<StreamRef>,
 }
@@ -329,7 +329,7 @@ impl LiveIndex {
         rows + partitions + self.streams.memory_bytes() + size_of::<Self>()
     }
 
-    fn row(&self, ordinal: u32) -> Row {
+    pub(super) fn row(&self, ordinal: u32) -> Row {
         self.rows.get(ordinal).expect("back-links name ordinals below their own")
     }
 

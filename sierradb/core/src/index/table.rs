@@ -7,6 +7,8 @@
 //!
 //! The first blocks are small, each four times the one before, so that a quiet bucket costs kilobytes.
 
+use std::ops::Range;
+
 /// Slots of the smallest block.
 const MIN_SLOT_BITS: u32 = 10;
 
@@ -71,6 +73,15 @@ impl OrdinalTable {
         }
     }
 
+    /// Every hash under which one of `ordinals` is found: its own and, since a slot does not keep all bits, others.
+    pub(crate) fn hashes_of(&self, ordinals: Range<u32>) -> Vec<(u32, u32)> {
+        let mut found = Vec::new();
+        for block in &self.blocks {
+            block.hashes_of(&ordinals, &mut found);
+        }
+        found
+    }
+
     /// Bytes allocated.
     pub(crate) fn memory_bytes(&self) -> usize {
         let slots: usize = self.blocks.iter().map(|block| block.slots.len()).sum();
@@ -114,6 +125,27 @@ impl Block {
         }
     }
 
+    fn hashes_of(&self, ordinals: &Range<u32>, out: &mut Vec<(u32, u32)>) {
+        // Between home and tag there are bits that a small block does not keep.
+        let lost_bits = MAX_SLOT_BITS - self.slot_bits;
+        for (at, slot) in self.slots.iter().enumerate().filter(|(_, slot)| **slot != 0) {
+            let ordinal = self.first_ordinal + (slot & POSITION_MASK) - 1;
+            if !ordinals.contains(&ordinal) {
+                continue;
+            }
+            // Whatever has its home here, or further ahead in a row of taken slots, may have come to rest here.
+            let mut home = at;
+            while self.slots.get(home).is_some_and(|slot| *slot != 0) {
+                let upper =
+                    u32::try_from(home).expect("a block has at most 2^16 slots") << lost_bits;
+                let hashes = (0..1 << lost_bits)
+                    .map(|lost: u32| (upper | lost) << POSITION_BITS | slot >> POSITION_BITS);
+                out.extend(hashes.map(|hash| (ordinal, hash)));
+                home = home.wrapping_sub(1) & (self.slots.len() - 1);
+            }
+        }
+    }
+
     /// Upper half of the hash; the lower half is the tag.
     const fn home(&self, hash: u32) -> usize {
         (hash >> (u32::BITS - self.slot_bits)) as usize
@@ -149,6 +181,26 @@ mod tests {
         }
         let wrong: usize = (0..10_000).map(|_| found(&table, draw(&mut prng)).len()).sum();
         assert!(wrong < 40, "{wrong} wrong candidates in 10,000 misses");
+    }
+
+    #[test]
+    fn the_hashes_of_an_ordinal_are_those_that_find_it() {
+        let mut prng = Prng::new(2);
+        let mut table = OrdinalTable::new();
+        let hashes: Vec<u32> = (0..70_000).map(|_| draw(&mut prng)).collect();
+        for (ordinal, hash) in (0..).zip(&hashes) {
+            table.insert(*hash, ordinal);
+        }
+        for ordinals in [0..3, 800..803, 69_990..70_000] {
+            let known = table.hashes_of(ordinals.clone());
+            for (ordinal, hash) in &known {
+                assert!(ordinals.contains(ordinal) && found(&table, *hash).contains(ordinal));
+            }
+            for ordinal in ordinals {
+                let hash = hashes[usize::try_from(ordinal).unwrap()];
+                assert!(known.contains(&(ordinal, hash)), "{ordinal}");
+            }
+        }
     }
 
     #[test]

@@ -1,22 +1,16 @@
 //! Gives up the part of a log that cannot be read, and what lies behind it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use sierradb_io::{DiskErrorKind, Io, OpenOptions};
-use tokio::sync::Notify;
 
 use super::error::{RepairError, lock};
 use super::keep;
 use super::survey::Survey;
 use crate::bucket::recovery::{self, Diagnosis, RecoverySettings};
 use crate::bucket::slots::Slots;
-use crate::feed::Feed;
-use crate::limits::DEFAULT_CACHE_BYTES;
 use crate::manifest::Manifest;
-use crate::read::block_cache::{BlockCache, CacheOptions};
 use crate::segment::file::{FIRST_FRAME_OFFSET, SegmentFile};
-use crate::segment::space::Preallocate;
 use crate::store::bucket_dir;
 
 /// What accepting the loss of a log's tail means. Whatever is named here was acknowledged, or may have been.
@@ -111,7 +105,12 @@ pub async fn accept_tail_loss(io: &Io, dir: &Path, accepted: &TailLoss) -> Resul
     cut(io, &case).await
 }
 
-async fn find(io: &Io, dir: &Path, bucket_id: u16) -> Result<Case, RepairError> {
+/// Looks at a bucket as a start would.
+pub(super) async fn diagnose(
+    io: &Io,
+    dir: &Path,
+    bucket_id: u16,
+) -> Result<Diagnosis, RepairError> {
     let Some(manifest) = Manifest::load(io, dir).await? else {
         return Err(RepairError::NoDatabase { dir: dir.to_owned() });
     };
@@ -119,18 +118,12 @@ async fn find(io: &Io, dir: &Path, bucket_id: u16) -> Result<Case, RepairError> 
     if bucket_id > last {
         return Err(RepairError::NoSuchBucket { bucket_id, last });
     }
-    let settings = RecoverySettings {
-        dir: dir.to_owned(),
-        feed: Arc::new(Feed::new(manifest.partition_count)),
-        manifest,
-        cache: Arc::new(BlockCache::new(CacheOptions {
-            capacity_bytes: DEFAULT_CACHE_BYTES,
-            ..CacheOptions::default()
-        })),
-        preallocate: Preallocate::default(),
-        space_wanted: Arc::new(Notify::new()),
-    };
-    let diagnosis = recovery::diagnose(io, bucket_id, &settings).await?;
+    let settings = RecoverySettings::to_look(dir, manifest);
+    Ok(recovery::diagnose(io, bucket_id, &settings).await?)
+}
+
+async fn find(io: &Io, dir: &Path, bucket_id: u16) -> Result<Case, RepairError> {
+    let diagnosis = diagnose(io, dir, bucket_id).await?;
     let Some(damage) = diagnosis.damage.clone() else {
         return Err(RepairError::LogSound { bucket_id });
     };
@@ -138,7 +131,7 @@ async fn find(io: &Io, dir: &Path, bucket_id: u16) -> Result<Case, RepairError> 
     let mut survey = Survey::behind(diagnosis.last_index);
     let start = damage.offset.max(FIRST_FRAME_OFFSET);
     let nonzero_end = look(io, &dir, damage.segment, start, &mut survey).await?;
-    let later_segments = later_segments(io, &dir, damage.segment).await?;
+    let later_segments = segments_from(io, &dir, damage.segment.saturating_add(1)).await?;
     for segment in &later_segments {
         look(io, &dir, *segment, FIRST_FRAME_OFFSET, &mut survey).await?;
     }
@@ -172,11 +165,15 @@ async fn look(
     }
 }
 
-/// Segments above `segment` that have a file, ascending.
-async fn later_segments(io: &Io, dir: &Path, segment: u64) -> Result<Vec<u64>, RepairError> {
+/// Segments from `first` on that have a file, ascending.
+pub(super) async fn segments_from(
+    io: &Io,
+    dir: &Path,
+    first: u64,
+) -> Result<Vec<u64>, RepairError> {
     let entries = io.disk().list(dir).await?;
     let found = entries.iter().filter_map(|entry| match SegmentFile::parse(&entry.name) {
-        Some((SegmentFile::Log, number)) if number > segment => Some(number),
+        Some((SegmentFile::Log, number)) if number >= first => Some(number),
         Some(_) | None => None,
     });
     let mut found: Vec<u64> = found.collect();

@@ -62,6 +62,8 @@ pub(super) struct Walk<'a> {
     continuity: Continuity,
     report: BucketReport,
     durable_index: u64,
+    /// Up to where the checkpoint of the segment being read covers it.
+    checkpointed: u64,
     runs: Vec<Run>,
 }
 
@@ -91,6 +93,7 @@ impl<'a> Walk<'a> {
             continuity: Continuity::new(bucket_id, manifest, budget),
             report,
             durable_index: 0,
+            checkpointed: 0,
             runs: Vec::new(),
         }
     }
@@ -244,6 +247,7 @@ impl<'a> Walk<'a> {
         on_progress: OnProgress<'_>,
     ) -> Result<Step, DiskError> {
         self.report.segments += 1;
+        self.checkpointed = 0;
         let next = later.first().and_then(|next| next.header.as_ref().ok());
         if self.depth == VerifyDepth::Quick
             && segment.has_index
@@ -256,6 +260,7 @@ impl<'a> Walk<'a> {
             let recalled =
                 checkpoint::recall(self.io, &self.dir, &header, self.manifest.hash_seed).await;
             let witnessed = recalled.witness.map_or(0, |witness| witness.index);
+            self.checkpointed = recalled.end.map_or(0, |end| end.end_offset);
             self.durable_index = self.durable_index.max(witnessed);
         }
         let (step, is_whole) = self.frames(segment, header, later, on_progress).await?;
@@ -343,6 +348,9 @@ impl<'a> Walk<'a> {
         let mut is_whole = true;
         loop {
             let (end, cause) = self.good_frames(segment, from, on_progress).await?;
+            if end.end_offset < self.checkpointed {
+                self.durable_index = self.durable_index.max(end.next_index);
+            }
             let aftermath = inspect(segment.file.clone(), end).await?;
             let place = Place::at(segment.number, end.end_offset);
             match self.judge(aftermath, later).await? {

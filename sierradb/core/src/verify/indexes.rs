@@ -62,8 +62,8 @@ pub(super) async fn compare(
     let number = header.number;
     open(io, dir, (number, hash_seed), end).await?.check().await.map_err(with_causes)?;
     let used_len = Some(end.end_offset);
-    let request = seal::Request { dir, file, header, hash_seed, used_len };
-    let expected = seal::pages(&request).await.map_err(with_causes)?;
+    let request = seal::Request { dir, file, header, hash_seed, used_len, memory: None };
+    let expected = seal::pages(&request).await.map_err(with_causes)?.pages;
     let path = dir.join(SegmentFile::Index.name(number));
     let stored = io.disk().open(&path, OpenOptions::READ).await.map_err(with_causes)?;
     compare_pages(stored.as_ref(), &expected).await

@@ -79,6 +79,9 @@ pub enum LogEnding {
     Clean,
     /// A write that was never answered is cut.
     Torn,
+    /// Damage that a start passes, since an index file or a checkpoint covers it: all but the damaged frames is
+    /// served, and the bucket takes appends.
+    Holed,
     /// Damage: the bucket opens read-only up to the first of it.
     Damaged,
 }

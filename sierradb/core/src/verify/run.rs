@@ -5,7 +5,10 @@ use std::path::Path;
 use sierradb_io::{DiskErrorKind, Io};
 
 use super::bucket::Walk;
-use super::report::{Findings, VerifyError, VerifyOptions, VerifyProgress, VerifyReport};
+use super::report::{
+    Findings, LogEnding, VerifyError, VerifyOptions, VerifyProgress, VerifyReport,
+};
+use crate::bucket::recovery::{self, RecoverySettings};
 use crate::error::OpenError;
 use crate::limits::VERIFY_ENTRIES_PER_PASS;
 use crate::manifest::Manifest;
@@ -63,7 +66,10 @@ pub(super) async fn verify_with_budget(
         findings.enter_bucket(bucket_id);
         let walk =
             Walk::new(io, (dir, manifest), (bucket_id, options.depth), &mut findings, budget);
-        let (report, seen) = walk.run(on_progress).await?;
+        let (mut report, seen) = walk.run(on_progress).await?;
+        if report.ending == LogEnding::Damaged && is_passed(io, (dir, manifest), bucket_id).await? {
+            report.ending = LogEnding::Holed;
+        }
         buckets.push(report);
         partitions.extend(seen);
     }
@@ -71,4 +77,18 @@ pub(super) async fn verify_with_budget(
     let (findings, unlisted_findings, soundness) =
         (findings.listed, findings.unlisted, findings.soundness);
     Ok(VerifyReport { buckets, partitions, findings, unlisted_findings, soundness })
+}
+
+/// Whether a start passes the damage of a bucket.
+async fn is_passed(
+    io: &Io,
+    (dir, manifest): (&Path, &Manifest),
+    bucket_id: u16,
+) -> Result<bool, VerifyError> {
+    let settings = RecoverySettings::to_look(dir, manifest.clone());
+    match recovery::diagnose(io, bucket_id, &settings).await {
+        Ok(diagnosis) => Ok(diagnosis.damage.is_none()),
+        Err(OpenError::Clustered { .. }) => Ok(false), // another kind of start
+        Err(error) => Err(error.into()),
+    }
 }

@@ -106,7 +106,7 @@ fn rot_in_a_sealed_segment_is_damage_of_that_frame_alone() {
         };
         assert_eq!(first_index, last_index);
         assert_eq!(report.findings[0].segment, Some(2));
-        assert_eq!((report.buckets[0].events, report.buckets[0].ending), (599, LogEnding::Damaged));
+        assert_eq!((report.buckets[0].events, report.buckets[0].ending), (599, LogEnding::Holed));
         // Quick trusts the index file, as a start does.
         assert_eq!(check(&io, VerifyDepth::Quick).await.soundness, Soundness::Sound);
     });

@@ -321,3 +321,48 @@ fn a_directory_can_be_checked_and_its_segments_shown() {
     let process = Process::start(dir.path(), &[]);
     assert!(matches!(process.resp3().call("EAPPEND user-123 Again"), Value::Map(_)));
 }
+
+#[test]
+fn rot_that_a_start_passes_is_told_to_readers_and_operators() {
+    let dir = tempfile::tempdir().unwrap();
+    let process = Process::start(dir.path(), &[]);
+    let mut client = process.resp3();
+    for _ in 0..20 {
+        assert!(matches!(client.call("EAPPEND user-123 Registered PAYLOAD x"), Value::Map(_)));
+    }
+    process.signal("TERM");
+    assert_eq!(process.end().1.code(), Some(0));
+    let path = dir.path().join("data/buckets/00001/0000000001.seg");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096 + 100] ^= 1; // the first frame, which the checkpoint covers
+    std::fs::write(&path, bytes).unwrap();
+
+    let process = Process::start(dir.path(), &[]);
+    let mut client = process.resp3();
+    let place = "in bucket 1 segment 1 at offset 4096";
+    let refused = client.refused("EPSCAN 21 0 +");
+    assert!(refused.starts_with("READERR read error: position 0 of partition 21: "), "{refused}");
+    assert!(refused.ends_with(place), "{refused}");
+    assert_eq!(items(&get(&client.call("EPSCAN 21 1 +"), "events")).len(), 19);
+    let segments = text(&client.call("INFO segments"));
+    assert!(segments.contains("quarantined:1\r\n"), "{segments}");
+    let line = "damaged_0:bucket=1,segment=1,offset=4096,cause=";
+    assert!(segments.contains(line), "{segments}");
+    let appended = client.call("EAPPEND user-123 Again");
+    assert_eq!(integer(&get(&appended, "stream_version")), 20);
+    process.signal("TERM");
+    assert_eq!(process.end().1.code(), Some(0));
+
+    // Nothing is to be given up, whatever was accepted.
+    for more in [&[][..], &["--accept-tail-loss"]] {
+        let repair = [&["repair", "./data", "--bucket", "1"], more].concat();
+        let shown = command(dir.path(), &repair).output().unwrap();
+        assert_eq!(shown.status.code(), Some(1));
+        let text = String::from_utf8(shown.stdout).unwrap();
+        assert!(text.contains("bucket 1 segment 1 offset 4096 index 2 to 2: "), "{text}");
+        assert!(text.contains("partition 21: 1 events between sequences 0 and 0\n"), "{text}");
+    }
+    let json = command(dir.path(), &["verify", "./data", "--json"]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(report["buckets"][1]["ending"], "holed");
+}

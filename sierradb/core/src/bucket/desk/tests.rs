@@ -1,0 +1,154 @@
+use futures_util::FutureExt;
+use sierradb_protocol::{ExpectedVersion, StreamId};
+use uuid::Uuid;
+
+use super::super::overlay::{Head, StreamKey};
+use super::super::waiters::PendingAppend;
+use super::*;
+use crate::transaction::NewEvent;
+
+/// Nothing is committed.
+struct Empty;
+
+impl View for Empty {
+    fn live_head(&self, _key: &StreamKey) -> Option<Head> {
+        None
+    }
+
+    fn live_candidates(&self, _event_id: Uuid) -> Vec<(u64, u64)> {
+        Vec::new()
+    }
+
+    fn last_sealed(&self) -> u64 {
+        0
+    }
+
+    fn sealed_lack_event(&self, _event_id: Uuid) -> bool {
+        true
+    }
+
+    fn sealed_head(&self, _key: &StreamKey) -> Option<Option<Head>> {
+        Some(None)
+    }
+}
+
+fn start(last_index: u64) -> PlanStart {
+    PlanStart { last_index, next_sequences: vec![last_index - 1], last_append_time_ns: 0 }
+}
+
+fn desk() -> Desk {
+    let limits = DeskLimits { in_flight: 10, timeout: Duration::from_secs(1) };
+    Desk::new(0, limits, Planner::new(0, 1, 7, start(1)), Health::Serving)
+}
+
+/// Brings the append of event `id`.
+fn submit(desk: &mut Desk, id: u128, expected: ExpectedVersion) -> PendingAppend {
+    let event = NewEvent {
+        event_id: Uuid::from_u128(id),
+        stream_id: StreamId::new("s").unwrap(),
+        stream_version: expected,
+        event_name: "Happened".into(),
+        timestamp: 1,
+        payload: vec![],
+        metadata: vec![],
+    };
+    let key = Uuid::from_u128(1);
+    let transaction = Transaction::new(key, key, vec![event]).unwrap();
+    let (waiter, pending) = PendingAppend::waiting(0);
+    let job = Job { transaction, partition: PartitionId::new(0), waiter, begun: Mono(0) };
+    at(|answers| {
+        desk.submit(job, &Empty, 0, answers);
+    });
+    pending
+}
+
+/// Gives the answers that `work` leads to.
+fn at(work: impl FnOnce(&mut Answers)) {
+    let mut answers = Answers::new();
+    work(&mut answers);
+    for (waiter, answer) in answers {
+        waiter.answer(answer);
+    }
+}
+
+fn take(desk: &mut Desk) -> usize {
+    let mut batch = Vec::new();
+    desk.take_batch(&mut batch);
+    batch.len()
+}
+
+fn is_refused(pending: PendingAppend) -> bool {
+    matches!(pending.now_or_never(), Some(Err(AppendError::ReadOnly { .. })))
+}
+
+fn is_unknown(pending: PendingAppend) -> bool {
+    matches!(pending.now_or_never(), Some(Err(AppendError::OutcomeUnknown { .. })))
+}
+
+#[test]
+fn poison_tells_what_may_be_written_from_what_is_not() {
+    let mut desk = desk();
+    let begun = submit(&mut desk, 11, ExpectedVersion::Any);
+    let begun_again = submit(&mut desk, 11, ExpectedVersion::Any);
+    let held = submit(&mut desk, 12, ExpectedVersion::Exact(5));
+    assert_eq!(take(&mut desk), 1);
+    assert!(desk.begin_write(2));
+    let taken = submit(&mut desk, 13, ExpectedVersion::Any);
+    assert_eq!(take(&mut desk), 1);
+    let planned = submit(&mut desk, 14, ExpectedVersion::Any);
+    let held_by_planned = submit(&mut desk, 15, ExpectedVersion::Exact(5));
+    at(|answers| desk.poison("a sync failed", Mono(0), answers));
+    assert!(is_unknown(begun) && is_unknown(begun_again) && is_unknown(held));
+    assert!(is_refused(taken) && is_refused(planned) && is_refused(held_by_planned));
+    assert!(!desk.begin_write(3), "nothing is written any more");
+    assert!(is_refused(submit(&mut desk, 16, ExpectedVersion::Any)));
+}
+
+#[test]
+fn a_stopped_desk_finishes_what_is_written_and_refuses_the_rest() {
+    let mut desk = desk();
+    let written = submit(&mut desk, 11, ExpectedVersion::Any);
+    let taken = submit(&mut desk, 12, ExpectedVersion::Any);
+    assert_eq!(take(&mut desk), 2);
+    let planned = submit(&mut desk, 13, ExpectedVersion::Any);
+    let held = submit(&mut desk, 14, ExpectedVersion::Exact(9));
+    at(|answers| desk.stop("no segment can be sealed", answers));
+    assert!(is_refused(submit(&mut desk, 15, ExpectedVersion::Any)));
+    assert!(desk.begin_write(2), "its disk is well");
+    let mut applied = Vec::new();
+    desk.take_committed(2, &mut applied);
+    at(|answers| desk.release(applied, answers));
+    assert!(matches!(written.now_or_never(), Some(Ok(_))));
+    let full = Health::Full { free_bytes: 0, needed_bytes: 1 };
+    at(|answers| desk.refuse_unwritten(start(2), full, answers));
+    assert!(is_refused(taken) && is_refused(planned) && is_refused(held));
+    desk.set_space(Health::Serving);
+    assert!(desk.health().is_read_only() && desk.is_idle());
+    assert!(is_refused(submit(&mut desk, 16, ExpectedVersion::Any)));
+}
+
+#[test]
+fn nothing_revives_a_poisoned_bucket() {
+    let mut desk = desk();
+    at(|answers| desk.poison("a sync failed", Mono(0), answers));
+    let full = Health::Full { free_bytes: 0, needed_bytes: 1 };
+    at(|answers| desk.refuse_unwritten(start(1), full, answers));
+    desk.set_space(Health::Serving);
+    at(|answers| desk.stop("no segment can be sealed", answers));
+    at(|answers| desk.close(answers));
+    assert!(desk.health().is_poisoned());
+}
+
+#[test]
+fn a_full_disk_does_not_reopen_a_closing_bucket() {
+    let mut desk = desk();
+    let taken = submit(&mut desk, 11, ExpectedVersion::Any);
+    assert_eq!(take(&mut desk), 1);
+    at(|answers| desk.close(answers));
+    let full = Health::Full { free_bytes: 0, needed_bytes: 1 };
+    at(|answers| desk.refuse_unwritten(start(1), full, answers));
+    assert!(matches!(taken.now_or_never(), Some(Err(AppendError::Closing))));
+    desk.set_space(Health::Serving);
+    let late = submit(&mut desk, 12, ExpectedVersion::Any);
+    assert!(matches!(late.now_or_never(), Some(Err(AppendError::Closing))));
+}
