@@ -18,7 +18,7 @@ use super::slots::Slots;
 use super::solo::SoloBucket;
 use super::turns::{Turn, Turns};
 use crate::index::lookup::DataFile;
-use crate::limits::{COPIED_BODY_BYTES, MAX_ROLLED_SEGMENTS, SPACE_STEP_BYTES, SYNCS_PER_WITNESS};
+use crate::limits::{COPIED_BODY_BYTES, MAX_ROLLED_SEGMENTS, SYNCS_PER_WITNESS};
 use crate::read::block_cache::BlockCache;
 use crate::read::fetch::CachedFile;
 use crate::segment::checkpoint::header::CheckpointHeader;
@@ -286,7 +286,7 @@ impl Writer {
             next_sequences: self.bucket.next_sequences(),
             last_append_time_ns: 0,
         };
-        let health = Health::Full { free_bytes, needed_bytes: SPACE_STEP_BYTES };
+        let health = Health::Full { free_bytes, needed_bytes: self.log.room.step_bytes() };
         self.bucket.refuse_unwritten(start, health);
     }
 
