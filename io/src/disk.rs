@@ -169,7 +169,7 @@ impl fmt::Debug for DirLock {
 
 /// What failed, where, and the errno if the system gave one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{op} {path}{at}: {kind}{os}", path = path.display(), at = display_offset(*offset), os = display_errno(*errno))]
+#[error("{op} {path}{at}: {cause}", path = path.display(), at = display_offset(*offset), cause = display_cause(*kind, *errno))]
 pub struct DiskError {
     /// The operation tried.
     pub op: DiskOp,
@@ -187,8 +187,13 @@ fn display_offset(offset: Option<u64>) -> String {
     offset.map(|at| format!(" at offset {at}")).unwrap_or_default()
 }
 
-fn display_errno(errno: Option<i32>) -> String {
-    errno.map(|n| format!(" (os error {n})")).unwrap_or_default()
+fn display_cause(kind: DiskErrorKind, errno: Option<i32>) -> String {
+    match (kind, errno) {
+        // "failed" helps nobody who passed a file for a directory; the system has words for it.
+        (DiskErrorKind::Other, Some(n)) => std::io::Error::from_raw_os_error(n).to_string(),
+        (_, Some(n)) => format!("{kind} (os error {n})"),
+        (_, None) => kind.to_string(),
+    }
 }
 
 /// A disk operation.
@@ -267,5 +272,25 @@ impl fmt::Display for DiskErrorKind {
             Self::Poisoned => "an earlier write or sync failed",
             Self::Other => "failed",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_is_wrong_even_if_its_class_has_no_name() {
+        let text = |kind, errno| {
+            let path = PathBuf::from("d/LOCK");
+            DiskError { op: DiskOp::Lock, path, offset: None, kind, errno }.to_string()
+        };
+        let not_a_directory = text(DiskErrorKind::Other, Some(20));
+        assert_eq!(not_a_directory, "lock d/LOCK: Not a directory (os error 20)");
+        assert_eq!(
+            text(DiskErrorKind::NoSpace, Some(28)),
+            "lock d/LOCK: no space left (os error 28)"
+        );
+        assert_eq!(text(DiskErrorKind::Locked, None), "lock d/LOCK: in use by another process");
     }
 }

@@ -3,6 +3,7 @@
 
 mod deps;
 mod docs;
+mod error_texts;
 mod finding;
 mod layout;
 mod run;

@@ -3,7 +3,7 @@
 use super::deps::{self, Workspace};
 use super::finding::Finding;
 use super::tree::Tree;
-use super::{docs, layout, size, text};
+use super::{docs, error_texts, layout, size, text};
 use crate::error::Failure;
 use std::path::Path;
 
@@ -27,6 +27,7 @@ pub(crate) fn all(tree: &Tree, workspace: &Workspace) -> Vec<Finding> {
     layout::check(tree, &mut findings);
     text::check(tree, &mut findings);
     docs::check(tree, &mut findings);
+    error_texts::check(tree, &mut findings);
     deps::check(workspace, &mut findings);
     findings.sort();
     findings

@@ -54,6 +54,11 @@ fn broken_files() -> Vec<(&'static str, &'static str, String)> {
         ("bare-bound", "io/src/bound.rs", "fn a() { mpsc::channel::<Vec<u8>>(16); }\n".into()),
         ("unfinished", "io/src/later.rs", format!("// {}DO: later\n", "TO")),
         ("guarantee", "README.md", "## What is guaranteed\n| x | `io/src/a.rs` `gone` |\n".into()),
+        (
+            "error-text",
+            "sierradb/protocol/src/refusal.rs",
+            "enum Refusal { #[error(\"nobody knows\")] Unlisted }\n".into(),
+        ),
         ("broken-link", "sierradb/docs/WIRE.md", "See [there](../nowhere.md).\n".into()),
     ]
 }

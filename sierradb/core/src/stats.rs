@@ -40,6 +40,8 @@ pub struct BucketStats {
     pub append_in_flight: u64,
     /// Syncs completed since the start.
     pub syncs: u64,
+    /// Events of segments that are not sealed yet: those that the live index holds.
+    pub live_events: u64,
     /// Memory of the live index, in bytes.
     pub live_index_bytes: u64,
     /// Why the bucket takes no appends, if so.

@@ -301,6 +301,7 @@ impl Store {
                 + live.map(|segment| segment.used_len).sum::<u64>(),
             append_in_flight: count(in_flight),
             syncs: bucket.syncs.load(Ordering::Relaxed),
+            live_events: segments.live.iter().map(|it| u64::from(it.index.len())).sum(),
             live_index_bytes: count(live_bytes),
             refusing,
             damaged_ranges: count(damaged.len()),

@@ -62,6 +62,8 @@ pub enum Refusal {
     NoSuchPartition(#[from] NoSuchPartition),
     #[error("transaction of {size_bytes} bytes exceeds the limit of {limit_bytes} bytes")]
     TransactionTooLarge { size_bytes: u64, limit_bytes: u64 },
+    #[error("{count} events exceed the limit of {limit} per transaction")]
+    TooManyEvents { count: usize, limit: usize },
     #[error("strict versioning mode rejects EXPECTED_VERSION {expected}")]
     StrictVersioning { expected: ExpectedVersion },
     #[error(
@@ -115,6 +117,7 @@ impl Refusal {
             Self::DuplicateEvent { .. } | Self::RepeatedEvent { .. } => ErrorCode::DupEvent,
             Self::NoSuchPartition(_)
             | Self::TransactionTooLarge { .. }
+            | Self::TooManyEvents { .. }
             | Self::StrictVersioning { .. }
             | Self::OtherPartitionKey { .. }
             | Self::Invalid { .. }

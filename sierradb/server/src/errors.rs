@@ -1,6 +1,7 @@
 //! Any error of the store as what a client is told. The texts and codes are those of [`Refusal`]; nothing else in
 //! this crate chooses one.
 
+use sierradb::limits::MAX_EVENTS_PER_TRANSACTION;
 use sierradb::{AppendError, InvalidTransaction, ReadError};
 use sierradb_protocol::{PartitionId, Refusal};
 
@@ -40,6 +41,9 @@ pub(crate) fn of_append(error: AppendError) -> Refusal {
 pub(crate) fn of_transaction(error: InvalidTransaction) -> Refusal {
     match error {
         InvalidTransaction::RepeatedId { event_id } => Refusal::RepeatedEvent { event_id },
+        InvalidTransaction::TooManyEvents { count } => {
+            Refusal::TooManyEvents { count, limit: MAX_EVENTS_PER_TRANSACTION }
+        }
         InvalidTransaction::EventName { source } => Refusal::Invalid { rule: source.to_string() },
         other => Refusal::Invalid { rule: other.to_string() },
     }

@@ -17,6 +17,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Smaller than a step in which space is made ready, so a step is a segment.
+const SEGMENT_SIZE_BYTES: u64 = 256 << 10;
 
 struct Process {
     child: Child,
@@ -29,7 +31,7 @@ impl Process {
     fn start(dir: &Path, min_free_bytes: u64) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sierradb"))
             .env_clear()
-            .env("SIERRA_SEGMENT_SIZE_BYTES", "262144")
+            .env("SIERRA_SEGMENT_SIZE_BYTES", SEGMENT_SIZE_BYTES.to_string())
             .env("SIERRA_STORAGE_MIN_FREE_BYTES", min_free_bytes.to_string())
             .args(["--client-address", "127.0.0.1:0", "--dir"])
             .arg(dir)
@@ -196,11 +198,21 @@ fn append_until_full(connection: &mut Connection) -> u64 {
     panic!("the disk never was full");
 }
 
+/// The figures of a refusal: bytes free, and how many it takes until appends return.
+fn free_and_needed(text: &str) -> (u64, u64) {
+    let (_, figures) = text.split_once("nearly full: ").unwrap();
+    let (free, rest) = figures.split_once(" bytes free, ").unwrap();
+    let (needed, rest) = rest.split_once(' ').unwrap();
+    assert_eq!(rest, "needed; appends are refused");
+    (free.parse().unwrap(), needed.parse().unwrap())
+}
+
 /// Appends again and again until one is stored: the server looks for space once a second.
 fn append_once_there_is_space(connection: &mut Connection) {
     let begun = Instant::now();
     while let Err(text) = connection.append() {
-        assert!(text.starts_with("-MISCONF "), "{text}");
+        let (free, needed) = free_and_needed(&text);
+        assert!(free < needed, "no reason to refuse: {text}");
         assert!(begun.elapsed() < PATIENCE, "space returned, appends did not");
     }
 }
@@ -242,6 +254,9 @@ fn really_full(disk: &SmallDisk, leave: u64) {
     }
     disk.fill(leave);
     let mut stored = 20 + append_until_full(&mut connection);
+    let (_, needed) = free_and_needed(&connection.append().unwrap_err());
+    let allowed = [SEGMENT_SIZE_BYTES, leave / 2 + SEGMENT_SIZE_BYTES];
+    assert!(allowed.contains(&needed), "{needed} is no limit of this server: {allowed:?}");
     live.follow(stored - 1);
     check_full(&process, stored);
 

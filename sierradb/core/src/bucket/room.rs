@@ -73,10 +73,15 @@ impl Room {
     /// Tells where the log ends now.
     pub(crate) fn set_end(&self, end_offset: u64) {
         let before = self.end_offset.swap(end_offset, Ordering::AcqRel);
-        let step = SPACE_STEP_BYTES.min(self.segment_size_bytes) / 4;
+        let step = self.step_bytes() / 4;
         if before > end_offset || before / step != end_offset / step {
             self.wanted.notify_one();
         }
+    }
+
+    /// What one step takes: 16 MiB, or a whole segment if that is smaller.
+    pub(crate) fn step_bytes(&self) -> u64 {
+        SPACE_STEP_BYTES.min(self.segment_size_bytes)
     }
 
     /// Waits until some bucket's log has grown noticeably.

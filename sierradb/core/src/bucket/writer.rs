@@ -18,7 +18,7 @@ use super::slots::Slots;
 use super::solo::SoloBucket;
 use super::turns::{Turn, Turns};
 use crate::index::lookup::DataFile;
-use crate::limits::{COPIED_BODY_BYTES, MAX_ROLLED_SEGMENTS, SPACE_STEP_BYTES, SYNCS_PER_WITNESS};
+use crate::limits::{COPIED_BODY_BYTES, MAX_ROLLED_SEGMENTS, SYNCS_PER_WITNESS};
 use crate::read::block_cache::BlockCache;
 use crate::read::fetch::CachedFile;
 use crate::segment::checkpoint::header::CheckpointHeader;
@@ -297,7 +297,7 @@ impl Writer {
         self.io.mark(site!("append.refused_full"));
         let free_bytes =
             self.io.disk().space(&self.log.dir).await.map_or(0, |space| space.free_bytes);
-        let health = Health::Full { free_bytes, needed_bytes: SPACE_STEP_BYTES };
+        let health = Health::Full { free_bytes, needed_bytes: self.log.room.step_bytes() };
         self.bucket.refuse_unwritten(self.unwritten(), health);
     }
 

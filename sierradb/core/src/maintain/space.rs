@@ -33,7 +33,7 @@ impl SpaceWatch {
         Self { io, buckets, dir, min_free_bytes, step_bytes, free_bytes }
     }
 
-    /// Looks once a second, and whenever a log has grown.
+    /// Looks once a second. Makes space ready then, and whenever a log has grown.
     pub(crate) async fn run(self, stop: Shutdown) {
         let mut next_look = self.io.clock().now();
         loop {
@@ -79,15 +79,14 @@ impl SpaceWatch {
     async fn look(&self) {
         let Ok(space) = self.io.disk().space(&self.dir).await else { return };
         self.free_bytes.store(space.free_bytes, Ordering::Relaxed);
-        let (free_bytes, needed_bytes) = (space.free_bytes, self.min_free_bytes);
-        let is_low = free_bytes < needed_bytes;
+        let free_bytes = space.free_bytes;
+        let is_low = free_bytes < self.min_free_bytes;
+        // Back to work only with room for a step as well, or the next append would be refused again.
+        let needed_bytes = self.min_free_bytes.saturating_add(self.step_bytes);
         for (bucket, _) in &self.buckets {
             let mut desk = bucket.lock_desk();
             let was_full = matches!(desk.health(), Health::Full { .. });
-            // Back to work only with room for a step as well, or the next append would be refused again.
-            let health = if is_low
-                || (was_full && free_bytes < needed_bytes.saturating_add(self.step_bytes))
-            {
+            let health = if is_low || (was_full && free_bytes < needed_bytes) {
                 Health::Full { free_bytes, needed_bytes }
             } else {
                 Health::Serving

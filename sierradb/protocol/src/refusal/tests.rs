@@ -59,6 +59,10 @@ fn the_texts_of_sierradb_are_those_of_the_contract() {
             "INVALIDARG transaction of 17000000 bytes exceeds the limit of 16777216 bytes".into(),
         ),
         (
+            Refusal::TooManyEvents { count: 65_536, limit: 65_535 },
+            "INVALIDARG 65536 events exceed the limit of 65535 per transaction".into(),
+        ),
+        (
             Refusal::StrictVersioning { expected: ExpectedVersion::Any },
             "INVALIDARG strict versioning mode rejects EXPECTED_VERSION any".into(),
         ),

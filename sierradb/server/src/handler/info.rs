@@ -208,6 +208,8 @@ impl Report<'_> {
         text.line("count", buckets.iter().map(|b| b.segments).sum::<u64>());
         text.line("bytes", buckets.iter().map(|b| b.log_bytes).sum::<u64>());
         text.line("sealed", buckets.iter().map(|b| b.sealed).sum::<u64>());
+        text.line("live_events", buckets.iter().map(|b| b.live_events).sum::<u64>());
+        text.line("live_index_bytes", buckets.iter().map(|b| b.live_index_bytes).sum::<u64>());
         text.line("disk_free_bytes", self.stats.disk_free_bytes);
         let damaged: u64 = buckets.iter().map(|b| b.damaged_ranges).sum();
         text.line("quarantined", damaged);

@@ -126,11 +126,17 @@ fn info_has_what_clients_look_for() {
     let mut client = server.resp3();
     client.call("EAPPEND s A PAYLOAD x");
     let info = text(&client.call("INFO"));
-    for line in
-        ["redis_version:7.4.0", "loading:0", "role:master", "db0:keys=1,expires=0", "events:1"]
-    {
+    for line in [
+        "redis_version:7.4.0",
+        "loading:0",
+        "role:master",
+        "db0:keys=1,expires=0",
+        "events:1",
+        "live_events:1",
+    ] {
         assert!(info.lines().any(|found| found == line), "{line} is missing in {info}");
     }
+    assert!(info.contains("\r\nlive_index_bytes:"), "{info}");
     assert!(!info.contains("# Commandstats"));
     let all = text(&client.call("INFO all"));
     assert!(all.contains("cmdstat_eappend:calls=1,usec="), "{all}");
