@@ -199,9 +199,8 @@ pub const INLINE_FILTERS: usize = 256;
 /// loss of power is up to the kernel, which waits for seconds.
 pub(crate) const SYNCS_PER_WITNESS: u32 = 16;
 
-/// Appends in a batch from which on its sync is shared by enough of them: writers on one thread do not wait for their
-/// turn with it.
-pub(crate) const LARGE_BATCH_APPENDS: usize = 64;
+/// A batch of more appends, or bytes, lets other writers on its thread write before it syncs.
+pub(crate) const LONE_BATCH_APPENDS: usize = 1;
 
-/// Writers of small batches that sync at a time, where all share one thread.
-pub(crate) const TURNS_AT_A_TIME: usize = 1;
+/// Bytes of such a batch.
+pub(crate) const LONE_BATCH_BYTES: u64 = 32 << 10;

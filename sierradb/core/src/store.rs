@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::bucket::desk::{Desk, DeskLimits};
 use crate::bucket::planner::Planner;
 use crate::bucket::recovery::{self, Recovered, RecoverySettings};
+use crate::bucket::rounds::Rounds;
 use crate::bucket::solo::SoloBucket;
-use crate::bucket::turns::Turns;
 use crate::bucket::waiters::PendingAppend;
 use crate::bucket::writer::Writer;
 use crate::error::{AppendError, OpenError, ReadError};
@@ -89,7 +89,7 @@ impl Store {
         let mut buckets = Vec::with_capacity(recovered.len());
         let mut writers = Vec::with_capacity(recovered.len());
         let (mut rooms, mut dirs) = (Vec::new(), Vec::new());
-        let (mut helpers, turns) = (Vec::new(), Turns::new(io.clone()));
+        let (mut helpers, rounds) = (Vec::new(), Rounds::new(io.clone()));
         for recovered in recovered {
             let Recovered { shelf, start, health, log } = recovered;
             let planner =
@@ -102,7 +102,7 @@ impl Store {
             helpers.push(io.spawner().spawn(name, Box::pin(serve)));
             rooms.push((bucket.clone(), log.room.clone()));
             dirs.push((bucket.clone(), log.dir.clone()));
-            writers.push(Writer::new(bucket.clone(), log, turns.clone()));
+            writers.push(Writer::new(bucket.clone(), log, rounds.clone()));
             buckets.push(bucket);
         }
         let disk_free_bytes = Arc::new(AtomicU64::new(u64::MAX));

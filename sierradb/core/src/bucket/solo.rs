@@ -139,8 +139,8 @@ impl SoloBucket {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for entries to write and tells how many there are; `None` once the bucket is closed and nothing is left.
-    pub(crate) async fn work_for_writer(&self) -> Option<usize> {
+    /// Waits for entries to write; false once the bucket is closed and nothing is left.
+    pub(crate) async fn work_for_writer(&self) -> bool {
         loop {
             let woken = self.writer_wake.notified();
             let is_closing = self.is_closing.load(Ordering::Acquire);
@@ -150,10 +150,10 @@ impl SoloBucket {
                 (desk.untaken_count(), is_idle)
             };
             if untaken > 0 {
-                return Some(untaken);
+                return true;
             }
             if is_closing && is_idle {
-                return None;
+                return false;
             }
             woken.await;
         }

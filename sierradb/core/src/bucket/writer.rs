@@ -14,11 +14,13 @@ use super::apply::Written;
 use super::health::{Health, stops_bucket};
 use super::planner::PlanStart;
 use super::room::Room;
+use super::rounds::{Member, Rounds};
 use super::slots::Slots;
 use super::solo::SoloBucket;
-use super::turns::{Turn, Turns};
 use crate::index::lookup::DataFile;
-use crate::limits::{COPIED_BODY_BYTES, MAX_ROLLED_SEGMENTS, SYNCS_PER_WITNESS};
+use crate::limits::{
+    COPIED_BODY_BYTES, LONE_BATCH_APPENDS, LONE_BATCH_BYTES, MAX_ROLLED_SEGMENTS, SYNCS_PER_WITNESS,
+};
 use crate::read::block_cache::BlockCache;
 use crate::read::fetch::CachedFile;
 use crate::segment::checkpoint::header::CheckpointHeader;
@@ -45,9 +47,9 @@ pub(crate) struct Writer {
     bucket: Arc<SoloBucket>,
     io: Io,
     log: Log,
-    turns: Turns,
+    rounds: Rounds,
     /// Given back early where this writer must wait for something other than its disk.
-    turn: Option<Turn>,
+    round: Option<Member>,
     witness: Option<WitnessRing>,
     /// Completed syncs since the last witness.
     unwitnessed: u32,
@@ -81,17 +83,17 @@ struct Batch {
 }
 
 impl Writer {
-    pub(crate) fn new(bucket: Arc<SoloBucket>, log: Log, turns: Turns) -> Self {
+    pub(crate) fn new(bucket: Arc<SoloBucket>, log: Log, rounds: Rounds) -> Self {
         log.room.set_end(log.active.end().end_offset);
         let io = bucket.io.clone();
-        Self { bucket, io, log, turns, turn: None, witness: None, unwitnessed: 0 }
+        Self { bucket, io, log, rounds, round: None, witness: None, unwitnessed: 0 }
     }
 
     /// Writes until the bucket is closed and nothing is left, or until a failure.
     pub(crate) async fn run(mut self) {
         let mut entries: Vec<(u64, LogEntry)> = Vec::new();
-        while let Some(untaken) = self.bucket.work_for_writer().await {
-            self.turn = Some(self.turns.begin(untaken).await);
+        while self.bucket.work_for_writer().await {
+            self.round = self.rounds.enter().await;
             self.bucket.lock_desk().take_batch(&mut entries);
             match self.write_all(&entries).await {
                 Ok(()) => {}
@@ -109,7 +111,7 @@ impl Writer {
             entries.clear();
             // Whoever was answered goes on first, and what that brings is in the next batch.
             tokio::task::yield_now().await;
-            self.turn = None;
+            self.round = None;
             self.witness_if_due().await;
         }
         self.finish().await;
@@ -125,7 +127,7 @@ impl Writer {
             let before = self.log.active;
             let batch = self.encode(&mut left);
             if !self.log.room.has_reached(self.log.active.end().end_offset) {
-                self.turn = None;
+                self.round = None;
             }
             match self.log.room.reach(self.log.active.end().end_offset).await {
                 Ok(true) => {}
@@ -197,6 +199,7 @@ impl Writer {
             }
             return Err(Failure::Disk(error));
         }
+        self.let_others_write(written.len(), offset).await;
         self.sync().await?;
         self.log.has_header = true;
         let end = self.log.active.end();
@@ -216,6 +219,17 @@ impl Writer {
         self.bucket.commit(&written);
         self.unwitnessed += 1;
         Ok(())
+    }
+
+    /// Between write and sync, where this thread serves others too: the device begins with this batch, and whoever
+    /// has something writes it. A single append gains nothing by that.
+    async fn let_others_write(&self, appends: usize, offset: u64) {
+        let Some(round) = &self.round else { return };
+        let len = self.log.active.end().end_offset.saturating_sub(offset);
+        if appends > LONE_BATCH_APPENDS || len > LONE_BATCH_BYTES {
+            self.log.file.begin_sync(offset, len);
+            round.let_others_write().await;
+        }
     }
 
     /// A file whose sync failed elsewhere is not touched again, and nothing behind it is answered.
@@ -250,7 +264,7 @@ impl Writer {
 
     /// Begins the next segment. All of the old one is synced: every batch was.
     async fn roll(&mut self) -> Result<(), Failure> {
-        self.turn = None;
+        self.round = None;
         self.wait_for_sealing().await?;
         self.io.mark(site!("segment.roll"));
         let rolled = self.log.active.roll();
