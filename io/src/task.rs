@@ -43,6 +43,12 @@ pub trait Spawner: Send + Sync {
     fn syncs_share_thread(&self) -> bool {
         false
     }
+
+    /// Runs `body`, which computes for long while others wait, on another thread if everything shares one, the machine
+    /// has another and that is not busy; else where it is polled. Dropped before it is ready, it ends `body`.
+    fn beside(&self, body: Fut<'static, ()>) -> Fut<'static, ()> {
+        body
+    }
 }
 
 /// A started task. Dropping the handle leaves it running.

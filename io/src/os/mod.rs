@@ -18,6 +18,7 @@
 )]
 
 mod ambient;
+mod beside;
 mod disk;
 mod errno;
 mod file;

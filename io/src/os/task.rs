@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::beside::Beside;
 use super::nearby::{Nearby, Pace};
 use crate::{Fut, Spawner, Task, TaskControl, TaskName};
 
@@ -158,6 +159,7 @@ pub struct OsSpawner {
     on_panic: OnPanic,
     /// Set where tasks that sync share the runtime's thread.
     nearby: Option<Arc<Pace>>,
+    beside: Beside,
 }
 
 impl OsSpawner {
@@ -166,7 +168,7 @@ impl OsSpawner {
             Syncs::OnThreads => None,
             Syncs::AmongTasks => Some(Arc::default()),
         };
-        Self { home, on_panic, nearby }
+        Self { home, on_panic, nearby, beside: Beside::default() }
     }
 
     fn guarded(&self, name: TaskName, body: Fut<'static, ()>, done: DropGuard) -> Guarded {
@@ -197,6 +199,11 @@ impl Spawner for OsSpawner {
 
     fn syncs_share_thread(&self) -> bool {
         self.nearby.as_ref().is_some_and(|pace| !pace.is_slow())
+    }
+
+    fn beside(&self, body: Fut<'static, ()>) -> Fut<'static, ()> {
+        // A runtime with more threads spreads such work by itself.
+        if self.nearby.is_some() { self.beside.run(body) } else { body }
     }
 }
 

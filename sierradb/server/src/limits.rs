@@ -43,3 +43,6 @@ pub const ROUNDS_PER_WAKE: usize = 32;
 
 /// Damaged places that INFO lists; of more it tells the number.
 pub const INFO_DAMAGED_PLACES: usize = 16;
+
+/// A scan of fewer events is done before another thread would have begun it.
+pub const LONG_SCAN_EVENTS: u64 = 16;

@@ -18,7 +18,7 @@ use crate::conn;
 use crate::identity::{self, IdentityError};
 use crate::limits::DRAIN_TIMEOUT;
 use crate::metrics::Metrics;
-use crate::shared::Shared;
+use crate::shared::{LastScan, Shared};
 
 /// Why a server did not start. The message is the last line of the log.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +87,7 @@ impl Server {
             run_id: run_id(&io),
             counts: acceptor.counts(),
             addr,
+            last_scan: LastScan::default(),
             budget: Budget::default(),
             clients: Clients::default(),
             stopping: Shutdown::new(),

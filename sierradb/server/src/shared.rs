@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sierradb::Database;
 use sierradb_io::{Io, Shutdown};
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     /// How many connections there are and were.
     pub(crate) counts: Arc<ClientCounts>,
     pub(crate) metrics: Metrics,
+    /// Who scanned last.
+    pub(crate) last_scan: LastScan,
     /// Bytes of appends in work.
     pub(crate) budget: Budget,
     /// Who this data directory is.
@@ -31,4 +34,16 @@ pub(crate) struct Shared {
     pub(crate) addr: SocketAddr,
     /// Cancelled when the server begins to stop.
     pub(crate) stopping: Shutdown,
+}
+
+/// The connection that scanned last: a hint of whether several do.
+#[derive(Debug, Default)]
+pub(crate) struct LastScan(AtomicU64);
+
+impl LastScan {
+    /// Notes a scan of connection `client`; whether the scan before it was another's.
+    pub(crate) fn is_shared_by(&self, client: u64) -> bool {
+        // Relaxed: it guards nothing.
+        self.0.swap(client, Ordering::Relaxed) != client
+    }
 }
