@@ -26,7 +26,7 @@ impl Replies {
                 complete += usize::from(self.skip == 0 && self.value_ends());
                 continue;
             }
-            let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+            let Some(end) = memchr::memchr(b'\n', bytes) else {
                 self.line.extend_from_slice(bytes);
                 break;
             };

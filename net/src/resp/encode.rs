@@ -43,13 +43,15 @@ pub struct Encoder<'a> {
 /// Most of an event without its payload.
 const STAGE_BYTES: usize = 512;
 
-/// A line with a number takes at most: type, sign, 20 digits, CR, LF.
-const NUMBER_LINE_MAX: usize = 24;
-
 impl<'a> Encoder<'a> {
     /// Writes behind what `out` holds.
     pub fn new(out: &'a mut BytesMut, dialect: Dialect) -> Self {
         Self { out, dialect, staged: [0; STAGE_BYTES], staged_len: 0 }
+    }
+
+    /// Adds a value encoded elsewhere, in the same dialect.
+    pub fn encoded(&mut self, value: &[u8]) {
+        self.put(value);
     }
 
     /// How it writes.
@@ -83,35 +85,12 @@ impl<'a> Encoder<'a> {
         self.dialect == Dialect::Resp3
     }
 
-    /// `kind`, digits, CR, LF, in one piece.
+    /// `kind`, digits, CR, LF.
+    #[inline]
     fn number_line(&mut self, kind: u8, value: u64) {
-        self.signed_line(kind, false, value);
-    }
-
-    fn signed_line(&mut self, kind: u8, is_negative: bool, value: u64) {
-        let mut line = [0; NUMBER_LINE_MAX];
-        let mut rest = value;
-        let mut start = NUMBER_LINE_MAX;
-        let mut put = |byte: u8| {
-            start -= 1;
-            if let Some(place) = line.get_mut(start) {
-                *place = byte;
-            }
-        };
-        put(b'\n');
-        put(b'\r');
-        loop {
-            put(b'0' + u8::try_from(rest % 10).unwrap_or(0));
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        if is_negative {
-            put(b'-');
-        }
-        put(kind);
-        self.put(line.get(start..).unwrap_or_default());
+        self.put(&[kind]);
+        self.put(itoa::Buffer::new().format(value).as_bytes());
+        self.line_end();
     }
 
     #[inline]
@@ -192,7 +171,9 @@ impl Sink for Encoder<'_> {
     }
 
     fn integer_i64(&mut self, value: i64) {
-        self.signed_line(b':', value < 0, value.unsigned_abs());
+        self.put(b":");
+        self.put(itoa::Buffer::new().format(value).as_bytes());
+        self.line_end();
     }
 
     fn boolean(&mut self, value: bool) {

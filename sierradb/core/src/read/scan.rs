@@ -94,7 +94,10 @@ async fn scan(
         (None, Some(damage)) => return Err(shelf.damaged(damage)),
         (None, None) => return Ok(EventBatch { events: Vec::new(), has_more: false }),
     };
-    let mut out = Collector { range, events: Vec::new(), bytes: 0, is_full: range.max_events == 0 };
+    let expected = usize::try_from(window.last - window.first).unwrap_or(usize::MAX);
+    let expected = expected.saturating_add(1).min(range.max_events).min(SCAN_CHUNK_EVENTS);
+    let events = Vec::with_capacity(expected);
+    let mut out = Collector { range, events, bytes: 0, is_full: range.max_events == 0 };
     let mut left = Some(window);
     while let Some(window) = left.filter(|_| !out.is_full) {
         let (chunk, rest) = split(window, out.room(), range.direction);

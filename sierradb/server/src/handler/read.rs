@@ -60,12 +60,12 @@ fn scan(
     if count < LONG_SCAN_EVENTS || !is_shared {
         return Box::pin(read);
     }
-    let io = caller.shared.io.clone();
+    let (io, dialect) = (caller.shared.io.clone(), caller.state.dialect);
     Box::pin(async move {
         let (tell, told) = tokio::sync::oneshot::channel();
         let body = async move {
             // Unheard only if the connection is gone.
-            tell.send(read.await).unwrap_or(());
+            tell.send(read.await.encoded(dialect)).unwrap_or(());
         };
         io.spawner().beside(Box::pin(body)).await;
         told.await.expect("the work has ended, so it has told")

@@ -1,6 +1,8 @@
 //! A reply that waits for its turn: kept as what it says, written when it is due.
 
+use bytes::{Bytes, BytesMut};
 use sierradb::{AppendResult, EventBatch, EventRecord};
+use sierradb_net::{Dialect, Encoder};
 use sierradb_protocol::command::{CommandQuery, PushKind};
 use sierradb_protocol::reply::{
     Appended, AppendedEvent, EventFields, HelloReply, MultiAppended, write_command_reply,
@@ -35,6 +37,8 @@ pub(crate) enum Reply {
     Event(Option<Box<EventRecord>>),
     /// ESCAN, EPSCAN.
     Events(EventBatch),
+    /// One value in the dialect of its request.
+    Encoded(Bytes),
     /// ESVER, EPSEQ.
     Position(Option<u64>),
     /// ESUB, EPSUB: the session answers with the id once the subscription is entered.
@@ -61,7 +65,7 @@ impl Reply {
     pub(crate) const OK: Self = Self::Word("OK");
 
     /// A bulk string.
-    pub(crate) fn bulk(bytes: impl Into<bytes::Bytes>) -> Self {
+    pub(crate) fn bulk(bytes: impl Into<Bytes>) -> Self {
         Self::Tree(Value::Bulk(bytes.into()))
     }
 
@@ -84,13 +88,25 @@ impl Reply {
         match self {
             Self::Events(batch) => batch.events.iter().map(EventRecord::data_len).sum(),
             Self::Event(Some(event)) => event.data_len(),
+            Self::Encoded(bytes) => bytes.len(),
             _ => 0,
         }
     }
 
+    /// Events as the bytes that a client of `dialect` gets; other replies are left as they are.
+    pub(crate) fn encoded(self, dialect: Dialect) -> Self {
+        if !matches!(self, Self::Events(_)) {
+            return self;
+        }
+        let mut bytes = BytesMut::new();
+        self.write(&mut Encoder::new(&mut bytes, dialect));
+        Self::Encoded(bytes.freeze())
+    }
+
     /// Writes it: one value.
-    pub(crate) fn write<S: Sink>(&self, sink: &mut S) {
+    pub(crate) fn write(&self, sink: &mut Encoder<'_>) {
         match self {
+            Self::Encoded(bytes) => sink.encoded(bytes),
             Self::Word(word) => sink.word(word),
             Self::Tree(value) => value.write_to(sink),
             Self::Failed(code, text) | Self::Rejected(code, text) => sink.error(*code, text),
