@@ -193,7 +193,8 @@ impl Spawner for OsSpawner {
     fn syncing(&self, name: TaskName, body: Fut<'static, ()>) -> Task {
         let Some(pace) = &self.nearby else { return self.dedicated(name, body) };
         let (body, task) = self.stoppable(name, body);
-        self.home.handle().spawn(Nearby { name, body: Some(body), pace: Arc::clone(pace) });
+        let (pace, home) = (Arc::clone(pace), Arc::clone(&self.home));
+        Nearby { name, body: Some(body), pace, home }.start();
         task
     }
 
