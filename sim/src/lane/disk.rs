@@ -302,14 +302,20 @@ impl<'a> Run<'a> {
     fn arm_crash(&mut self, kind: CrashKind) {
         let draw = &mut self.draw;
         let far = draw.below(5);
-        let point = match draw.below(16) {
+        let point = match draw.below(20) {
             // Anywhere, also inside the start.
             0..2 => CrashPoint::Completion(draw.between(1, 60)),
             2..5 => CrashPoint::Completion(60 + draw.below(60 << far)),
-            5..12 => CrashPoint::Sync(draw.between(2, 30)),
-            12..14 => {
+            5..8 => CrashPoint::Sync(draw.between(2, 30)),
+            8..10 => {
                 let mark = draw.pick(&CRASH_MARKS).copied().unwrap_or("segment.roll");
                 CrashPoint::Mark(mark, draw.between(1, 3))
+            }
+            10..18 => {
+                // In the middle of a batch: what a torn end needs.
+                let point = CrashPoint::Unsynced(".seg", draw.between(1, 3));
+                self.world.host.crash_at(point, CrashKind::Power);
+                return;
             }
             _ => return,
         };
