@@ -23,7 +23,7 @@ use crate::segment::aftermath::{Nature, holds_bytes, inspect};
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::event_codec::event_keys;
 use crate::segment::file::{ActiveSegment, FIRST_FRAME_OFFSET, LogEnd, SegmentFile, SegmentHeader};
-use crate::segment::frame::{Frame, FrameKind, frame_len};
+use crate::segment::frame::{Bugs, Frame, FrameKind, frame_len};
 use crate::segment::reader::{FrameReader, ReadHeaderError, ScanError, read_frame};
 use crate::store::bucket_dir;
 
@@ -358,14 +358,24 @@ impl<'a> Walk<'a> {
         let fits = |frame: &Frame| {
             frame.header.header_crc == end.chain && frame.end_offset() == end.end_offset
         };
-        match last.ok().filter(fits) {
-            Some(frame) => {
-                let position = LogEnd {
-                    next_index: frame.header.index + 1,
-                    last_term: frame.header.term,
-                    chain: end.chain,
-                    end_offset: end.end_offset,
-                };
+        let mut position = last.ok().filter(fits).map(|frame| LogEnd {
+            next_index: frame.header.index + 1,
+            last_term: frame.header.term,
+            chain: end.chain,
+            end_offset: end.end_offset,
+        });
+        if mutant!(self.io, stale_checkpoint)
+            && let Some(witness) = recalled.witness.filter(|it| it.end_offset == end.end_offset)
+        {
+            position = position.or(Some(LogEnd {
+                next_index: witness.index + 1,
+                last_term: fresh.end().last_term,
+                chain: end.chain,
+                end_offset: end.end_offset,
+            }));
+        }
+        match position {
+            Some(position) => {
                 self.io.mark(site!("recovery.checkpoint_used"));
                 let live = LiveSegment {
                     delta: DeltaBuilder::new(&recalled.index),
@@ -393,7 +403,8 @@ impl<'a> Walk<'a> {
         position: ActiveSegment,
         live: &mut LiveSegment,
     ) -> Result<(ActiveSegment, Option<crate::segment::reader::BadFrame>), OpenError> {
-        let mut reader = FrameReader::open(candidate.file.clone(), position).await?;
+        let reader = FrameReader::open(candidate.file.clone(), position).await?;
+        let mut reader = reader.with(Bugs::of(self.io));
         loop {
             match reader.next().await {
                 Ok(None) => return Ok((*reader.segment(), None)),

@@ -192,6 +192,7 @@ impl Writer {
             }
             return Err(Failure::Disk(error));
         }
+        let early = mutant!(self.io, index_before_data).then(|| self.bucket.apply(&written));
         self.sync().await?;
         self.log.has_header = true;
         let end = self.log.active.end();
@@ -208,7 +209,10 @@ impl Writer {
         if written.len() >= GROUP_COMMIT_MARK {
             self.io.mark(site!("append.group_commit"));
         }
-        self.bucket.commit(&written);
+        match early.flatten() {
+            Some(applied) => self.bucket.answer(applied),
+            None => self.bucket.commit(&written),
+        }
         self.unwitnessed += 1;
         Ok(())
     }
