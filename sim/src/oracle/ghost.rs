@@ -10,7 +10,7 @@ use super::gapless::Progress;
 use super::invention;
 use super::ledger::{Ledger, Place};
 use crate::history::{Acked, Seen};
-use crate::reader::{End, Image, LogReader, StoredEvent, StoredFrame, segment_name};
+use crate::reader::{End, Image, LogReader, StoredFrame, segment_name};
 use crate::violation::{Checked, Violation, require};
 
 /// Where a durable frame lies.
@@ -95,8 +95,7 @@ impl Ghost {
             len: frame.len,
         };
         let mut events = Vec::with_capacity(frame.events.len());
-        for event in frame.events {
-            let seen = Seen::from(event);
+        for seen in frame.events {
             events.push(invention::origin(ledger, &seen)?);
             self.progress.next(&seen)?;
             let id = seen.id;
@@ -176,23 +175,5 @@ impl Ghost {
     pub fn segment_path(&self, place: &FramePlace) -> Option<PathBuf> {
         let (dir, _) = self.readers.get(usize::from(place.bucket))?;
         Some(dir.join(segment_name(place.segment)))
-    }
-}
-
-impl From<StoredEvent> for Seen {
-    fn from(event: StoredEvent) -> Self {
-        Self {
-            id: event.id,
-            partition: event.partition,
-            sequence: event.sequence,
-            version: event.version,
-            partition_key: event.partition_key,
-            transaction_id: None,
-            timestamp_ns: event.timestamp_ns,
-            stream: event.stream,
-            name: event.name,
-            metadata: event.metadata,
-            payload: event.payload,
-        }
     }
 }
