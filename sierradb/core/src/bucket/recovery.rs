@@ -28,6 +28,7 @@ use crate::limits::DEFAULT_CACHE_BYTES;
 use crate::manifest::Manifest;
 use crate::read::block_cache::{BlockCache, CacheOptions};
 use crate::segment::file::{ActiveSegment, SegmentFile, SegmentHeader};
+use crate::segment::frame::Bugs;
 use crate::segment::reader::{ReadHeaderError, read_segment_header};
 use crate::segment::space::{Preallocate, SegmentSpace};
 use crate::store::bucket_dir;
@@ -257,7 +258,8 @@ impl Walk<'_> {
             damage: self.damage.take(),
         };
         let names = (bucket_id, manifest.bucket_count);
-        let shelf = Shelf::new(names, manifest.hash_seed, settings.feed.clone(), segments);
+        let mut shelf = Shelf::new(names, manifest.hash_seed, settings.feed.clone(), segments);
+        shelf.bugs = Bugs::of(io);
         let log = Log {
             dir: self.dir,
             active,
