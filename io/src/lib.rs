@@ -35,5 +35,5 @@ pub use link::{Class, ClusterLink, LinkEpoch, LinkEvent, NodeId, SendError};
 pub use map::{Map, map};
 pub use net::{Listener, Net, NetError, NetErrorKind, NetFut, Stream};
 pub use prng::{Entropy, Prng};
-pub use probe::{Probe, Site};
+pub use probe::{MutantFlag, Probe, Site};
 pub use task::{Shutdown, Spawner, Task, TaskControl, TaskName};

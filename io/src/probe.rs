@@ -55,6 +55,44 @@ macro_rules! mutant {
     }};
 }
 
+/// A deliberate bug as it was when something was made, for code that has no [`Io`](crate::Io) at hand. Make it with
+/// [`mutant_flag!`](crate::mutant_flag). Without feature `mutants` it has no size and is never on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MutantFlag {
+    #[cfg(feature = "mutants")]
+    is_on: bool,
+}
+
+impl MutantFlag {
+    /// A flag that is on if `is_on`, in builds with feature `mutants`.
+    #[inline]
+    pub const fn new(is_on: bool) -> Self {
+        #[cfg(not(feature = "mutants"))]
+        let _ = is_on;
+        Self {
+            #[cfg(feature = "mutants")]
+            is_on,
+        }
+    }
+
+    /// Whether the bug is switched on.
+    #[inline]
+    pub const fn is_on(self) -> bool {
+        #[cfg(feature = "mutants")]
+        return self.is_on;
+        #[cfg(not(feature = "mutants"))]
+        false
+    }
+}
+
+/// Whether a deliberate bug is on, to be kept: `trusts: mutant_flag!(io, no_body_crc)`.
+#[macro_export]
+macro_rules! mutant_flag {
+    ($io:expr, $name:ident) => {
+        $crate::MutantFlag::new($crate::mutant!($io, $name))
+    };
+}
+
 /// The simulation's ear and hand inside the product. Production has none.
 pub trait Probe: Send + Sync {
     /// A rare branch was reached.

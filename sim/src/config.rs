@@ -81,17 +81,22 @@ pub struct DiskSpec {
     pub machine: SimConfig,
 }
 
+/// Largest usual payload, and most events of a usual transaction. Some fill segments with many small events, some with
+/// few large ones.
+const LOADS: [(u64, u64); 8] =
+    [(16, 3), (40, 40), (200, 1), (200, 10), (600, 3), (1_500, 2), (4_200, 1), (4_200, 3)];
+
 impl DiskSpec {
     /// The run of `seed`, with these deliberate bugs switched on.
     pub fn new(seed: u64, mutants: &BTreeSet<String>) -> Self {
         let mut draw = Prng::new(seed ^ 0x6c61_6e65_0000_0001);
         let trouble = match draw.below(100) {
-            0..50 => Trouble::Crashes,
-            50..63 => Trouble::Derived,
-            63..77 => Trouble::Errors,
-            77..85 => Trouble::Full,
-            85..96 => Trouble::Rot,
-            96..98 => Trouble::Garbage,
+            0..40 => Trouble::Crashes,
+            40..53 => Trouble::Derived,
+            53..71 => Trouble::Errors,
+            71..79 => Trouble::Full,
+            79..91 => Trouble::Rot,
+            91..93 => Trouble::Garbage,
             _ => Trouble::Lying,
         };
         let buckets = pick(&mut draw, &[1, 1, 2, 4]);
@@ -108,17 +113,24 @@ impl DiskSpec {
                 Survival::Permille(900),
             ],
         );
+        if trouble == Trouble::Lying && draw.chance(3, 4) {
+            machine.survival = Survival::Permille(0);
+        }
         machine.sectors = match trouble {
             Trouble::Garbage => SectorWrites::Torn,
             _ => SectorWrites::Atomic,
         };
+        let (payload_bytes, events) = pick(&mut draw, &LOADS);
         Self {
             seed,
             trouble,
             cycles: pick(&mut draw, &[8, 16, 32]),
             partitions,
             buckets,
-            segment_size_bytes: pick(&mut draw, &[64 << 10, 64 << 10, 128 << 10, 256 << 10]),
+            segment_size_bytes: pick(
+                &mut draw,
+                &[64 << 10, 64 << 10, 64 << 10, 128 << 10, 256 << 10],
+            ),
             append_buffer_count: pick(&mut draw, &[2, 16, 1_000]),
             is_zeroed: draw.chance(1, 2),
             cache_capacity_bytes: pick(&mut draw, &[1 << 16, 1 << 20, 256 << 20]),
@@ -128,8 +140,8 @@ impl DiskSpec {
             operations: pick(&mut draw, &[2, 4, 9]),
             keys: pick(&mut draw, &[1, 3, 8]),
             streams: pick(&mut draw, &[1, 3]),
-            payload_bytes: pick(&mut draw, &[16, 200, 600, 1_500, 4_200]),
-            events: pick(&mut draw, &[1, 3, 20]),
+            payload_bytes,
+            events,
             machine,
         }
     }

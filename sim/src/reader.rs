@@ -8,38 +8,13 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::history::Seen;
+
 /// Files of one bucket as some observer sees them.
 pub trait Image {
     /// Copies bytes from `offset` of the file into `buf`, zeros beyond its end. The file's length, `None` if there
     /// is no such file.
     fn read(&self, file: &str, offset: u64, buf: &mut [u8]) -> Option<u64>;
-}
-
-/// An event as its bytes say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredEvent {
-    /// Event id.
-    pub id: u128,
-    /// Partition of its frame.
-    pub partition: u16,
-    /// Sequence in the partition.
-    pub sequence: u64,
-    /// Version in the stream.
-    pub version: u64,
-    /// Key of its transaction.
-    pub partition_key: u128,
-    /// Nanoseconds since 1970.
-    pub timestamp_ns: u64,
-    /// Stream id.
-    pub stream: Bytes,
-    /// Event name.
-    pub name: Bytes,
-    /// Encoded extensions.
-    pub extensions: Bytes,
-    /// Metadata.
-    pub metadata: Bytes,
-    /// Payload.
-    pub payload: Bytes,
 }
 
 /// A frame as its bytes say.
@@ -51,12 +26,8 @@ pub struct StoredFrame {
     pub offset: u64,
     /// Bytes with header and pad.
     pub len: u64,
-    /// Log index.
-    pub index: u64,
-    /// 2 for a transaction.
-    pub kind: u8,
     /// Its events; none unless it is a transaction.
-    pub events: Vec<StoredEvent>,
+    pub events: Vec<Seen>,
 }
 
 /// Why the log does not go on at some place.
@@ -113,11 +84,6 @@ impl LogReader {
     /// Where in the segment.
     pub fn offset(&self) -> u64 {
         self.offset.max(HEADER_LEN)
-    }
-
-    /// Log index of the next frame.
-    pub fn next_index(&self) -> u64 {
-        self.next_index
     }
 
     /// Reads the next frame.
@@ -191,14 +157,7 @@ impl LogReader {
             return Err(End::Wrong(detail));
         }
         let events = if header[62] == 2 { events(&header, &body)? } else { Vec::new() };
-        let frame = StoredFrame {
-            segment: self.segment,
-            offset: self.offset,
-            len,
-            index,
-            kind: header[62],
-            events,
-        };
+        let frame = StoredFrame { segment: self.segment, offset: self.offset, len, events };
         (self.offset, self.next_index, self.term) = (self.offset + len, index + 1, term);
         self.chain = le32(&header, 4);
         Ok(frame)
@@ -236,7 +195,7 @@ fn take(left: &mut Bytes, len: usize) -> Option<Bytes> {
     (len <= left.len()).then(|| left.split_to(len))
 }
 
-fn events(header: &[u8], body: &Bytes) -> Result<Vec<StoredEvent>, End> {
+fn events(header: &[u8], body: &Bytes) -> Result<Vec<Seen>, End> {
     let broken = || End::Wrong("a transaction whose events do not fill its body".to_owned());
     let mut left = part(body, 24..body.len()).ok_or_else(broken)?;
     let key =
@@ -253,7 +212,8 @@ fn events(header: &[u8], body: &Bytes) -> Result<Vec<StoredEvent>, End> {
         ];
         let [stream, name, extensions, metadata, payload] =
             lens.map(|len| take(&mut left, usize::try_from(len).unwrap_or(usize::MAX)));
-        events.push(StoredEvent {
+        extensions.ok_or_else(broken)?;
+        events.push(Seen {
             id: u128::from_be_bytes(
                 fixed.get(..16).and_then(|id| id.try_into().ok()).ok_or_else(broken)?,
             ),
@@ -261,10 +221,10 @@ fn events(header: &[u8], body: &Bytes) -> Result<Vec<StoredEvent>, End> {
             sequence: le::<8>(header, 24) + nth,
             version: le::<8>(&fixed, 16),
             partition_key: key,
+            transaction_id: None,
             timestamp_ns: le::<8>(&fixed, 24),
             stream: stream.ok_or_else(broken)?,
             name: name.ok_or_else(broken)?,
-            extensions: extensions.ok_or_else(broken)?,
             metadata: metadata.ok_or_else(broken)?,
             payload: payload.ok_or_else(broken)?,
         });

@@ -13,13 +13,15 @@ const SEEDS: u64 = 60;
 
 /// Seeds that fail without a fix, each with its bug, found again after every change of sizes or workload. Every test
 /// run runs them. Bugs that the present sizes meet too rarely have unit tests alone: `creation.rs` of core.
-const FIXED: [(u64, &str); 6] = [
-    (0x160, "appends went on after the sync of a segment's file had failed in the background"),
-    (0x431, "the same, late in a run"),
-    (0x753, "the same, in one of several buckets"),
-    (0x2a7, "a failed sync of a segment's file was made again"),
-    (0x384, "the same, after many boots"),
-    (0x1275, "the same, in a later segment"),
+const FIXED: [(u64, &str); 8] = [
+    (0xb1, "appends went on after the sync of a segment's file had failed in the background"),
+    (0x167, "the same, late in a run"),
+    (0xe2, "the same, in one of several buckets"),
+    (0x238, "a failed sync of a segment's file was made again"),
+    (0x9e, "the same, after many boots"),
+    (0x118, "the same, in a later segment"),
+    (0x3eb, "an index was rebuilt while an append looked elsewhere, which failed all the same"),
+    (0x4b0, "the same, of a client's read"),
 ];
 
 fn seeds() -> (u64, u64) {
@@ -64,7 +66,7 @@ fn crashes_and_faults_break_no_promise() {
     let lines = failures(&summary);
     assert!(lines.is_empty(), "{}", lines.join("\n"));
     if next_seed - first_seed >= SEEDS {
-        assert!(summary.torn > 10, "too few torn tails to mean anything: {summary:?}");
+        assert!(summary.torn > 60, "too few torn tails to mean anything: {summary:?}");
         assert!(summary.acks > 1_000, "too few appends to mean anything: {summary:?}");
     }
 }

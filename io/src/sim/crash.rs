@@ -1,5 +1,6 @@
 //! When a boot ends, and which sectors, names and lengths are there afterwards.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::config::{Metadata, SectorWrites, SimConfig, Survival, UnwrittenSpace};
@@ -24,11 +25,24 @@ pub enum CrashPoint {
     Completion(u64),
     /// The same for the n-th `sync_data` alone.
     Sync(u64),
+    /// While the n-th `sync_data` from now is under way, counting those alone that have data for two or more sectors of
+    /// a file whose name ends so: what a torn write needs. The sync takes no effect.
+    Unsynced(&'static str, u64),
     /// At this world time: noticed by the next disk operation, or by whoever waits in
     /// [`SimHost::crashed`](super::SimHost::crashed) or [`SimHost::until_crash`](super::SimHost::until_crash).
     Time(Duration),
     /// At the n-th hit of this mark from now, 1 being the next.
     Mark(&'static str, u64),
+}
+
+impl CrashPoint {
+    /// How many torn syncs of the file at `path` it still waits for.
+    pub(super) fn syncs_left(&mut self, path: &Path) -> Option<&mut u64> {
+        match self {
+            Self::Unsynced(suffix, left) => path.to_str()?.ends_with(*suffix).then_some(left),
+            Self::Completion(_) | Self::Sync(_) | Self::Time(_) | Self::Mark(..) => None,
+        }
+    }
 }
 
 /// A crash point that waits for its moment.

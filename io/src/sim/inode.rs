@@ -311,6 +311,20 @@ impl Inode {
         self.pending.iter().filter(|change| change.len.is_some()).map(|change| change.seq)
     }
 
+    /// Whether pending writes bring bytes other than zero to more than one sector: such a file can be torn.
+    pub(crate) fn spans_sectors(&self, sector_bytes: u32) -> bool {
+        let mut written = self.pending.iter().filter_map(|change| match &change.what {
+            What::Write { offset, data } => {
+                let ends =
+                    [data.iter().position(|b| *b != 0)?, data.iter().rposition(|b| *b != 0)?];
+                Some(ends.map(|at| (offset + to_u64(at)) / u64::from(sector_bytes)))
+            }
+            What::Zero { .. } | What::Length => None,
+        });
+        let Some([first, last]) = written.next() else { return false };
+        first != last || written.any(|ends| ends != [first, last])
+    }
+
     /// Numbers of the pages that changes before `seq` write to.
     fn touched(&self, seq: u64) -> BTreeSet<u64> {
         let mut touched = BTreeSet::new();

@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) fault: Option<OpFault>,
     wait: Duration,
     yields: u32,
+    /// The boot ends before this operation has any effect.
+    crash: Option<CrashKind>,
 }
 
 /// How much of a waiting operation happens before it waits; seen only if it is dropped or its host crashes.
@@ -59,13 +61,19 @@ pub(crate) enum Early {
 
 impl Plan {
     pub(crate) fn new(op: DiskOp, key: u64, seq: u64, fault: Option<OpFault>) -> Self {
-        Self { op, key, seq, fault, wait: Duration::ZERO, yields: 0 }
+        Self { op, key, seq, fault, wait: Duration::ZERO, yields: 0, crash: None }
     }
 
     #[must_use]
     pub(crate) fn waiting(mut self, wait: Duration, yields: u32) -> Self {
         self.wait = wait;
         self.yields = yields;
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn crashing(mut self, crash: Option<CrashKind>) -> Self {
+        self.crash = crash;
         self
     }
 
@@ -162,8 +170,9 @@ impl Door {
         if !state.is_running(self.boot) {
             return None;
         }
-        let due: Option<CrashKind> = state.crash_due_at(plan.op);
-        if due.is_none() || below(mix(plan.key, 0x6372), 2) == 0 {
+        let due: Option<CrashKind> = plan.crash.or(state.crash_due_at(plan.op));
+        let takes_effect = plan.crash.is_none() && below(mix(plan.key, 0x6372), 2) == 0;
+        if due.is_none() || takes_effect {
             let result = apply(&mut state, plan);
             if due.is_none() {
                 drop(state);

@@ -121,7 +121,8 @@ impl DiskState {
         let slow_factor = if now_ns < self.slow_until_ns { self.slow_factor } else { 1 };
         let conditions = Pace { yield_one_in: self.yield_one_in, slow_factor, stalled };
         let (wait, yields) = pace(&self.config, key, subject.bytes, &conditions);
-        Some(Plan::new(subject.op, key, self.seq + 1, fault).waiting(wait, yields))
+        let crash = self.crash_due_in(subject);
+        Some(Plan::new(subject.op, key, self.seq + 1, fault).waiting(wait, yields).crashing(crash))
     }
 
     fn draw_key(&mut self, subject: Subject<'_>) -> u64 {
@@ -246,8 +247,24 @@ impl DiskState {
         self.crash_due(|point| match point {
             CrashPoint::Completion(left) => Some(left),
             CrashPoint::Sync(left) if op == DiskOp::Sync => Some(left),
-            CrashPoint::Sync(_) | CrashPoint::Time(_) | CrashPoint::Mark(..) => None,
+            CrashPoint::Sync(_)
+            | CrashPoint::Unsynced(..)
+            | CrashPoint::Time(_)
+            | CrashPoint::Mark(..) => None,
         })
+    }
+
+    /// Counts a sync that begins, if a write can be torn in it; the crash that is due before it completes.
+    fn crash_due_in(&mut self, subject: Subject<'_>) -> Option<CrashKind> {
+        let mut points = self.armed_crashes.iter_mut().map(|armed| &mut armed.point);
+        if subject.op != DiskOp::Sync || !points.any(|it| it.syncs_left(subject.path).is_some()) {
+            return None;
+        }
+        let file = subject.node.and_then(|node| self.tree.file(node))?;
+        if !file.spans_sectors(self.config.sector_bytes) {
+            return None;
+        }
+        self.crash_due(|point| point.syncs_left(subject.path))
     }
 
     /// Counts the hit of a mark; the crash that is due at it.
@@ -257,6 +274,7 @@ impl DiskState {
             CrashPoint::Mark(..)
             | CrashPoint::Completion(_)
             | CrashPoint::Sync(_)
+            | CrashPoint::Unsynced(..)
             | CrashPoint::Time(_) => None,
         })
     }
@@ -281,7 +299,10 @@ impl DiskState {
     pub(crate) fn crash_time(&self) -> Option<(Duration, CrashKind)> {
         let times = self.armed_crashes.iter().filter_map(|armed| match armed.point {
             CrashPoint::Time(at) => Some((at, armed.kind)),
-            CrashPoint::Completion(_) | CrashPoint::Sync(_) | CrashPoint::Mark(..) => None,
+            CrashPoint::Completion(_)
+            | CrashPoint::Sync(_)
+            | CrashPoint::Unsynced(..)
+            | CrashPoint::Mark(..) => None,
         });
         times.min_by_key(|(at, _)| *at)
     }

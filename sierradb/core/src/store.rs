@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sierradb_io::{DirLock, DiskErrorKind, Fut, Io, Shutdown, Task, TaskName};
+use sierradb_io::{DirLock, DiskErrorKind, Fut, Io, Shutdown, Task, TaskName, mutant};
 use sierradb_protocol::{PartitionId, StreamId};
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use crate::bucket::desk::{Desk, DeskLimits};
+use crate::bucket::health::Health;
 use crate::bucket::planner::Planner;
 use crate::bucket::recovery::{self, Recovered, RecoverySettings};
 use crate::bucket::rounds::Rounds;
@@ -151,7 +152,12 @@ impl Store {
     }
 
     fn bucket_or_error(&self, partition: PartitionId) -> Result<&Arc<SoloBucket>, ReadError> {
-        self.bucket(partition).ok_or(ReadError::NoSuchPartition {
+        let is_refused = |bucket: &SoloBucket| {
+            mutant!(self.io, full_stops_reads)
+                && matches!(bucket.lock_desk().health(), Health::Full { .. })
+        };
+        let bucket = self.bucket(partition).filter(|bucket| !is_refused(bucket));
+        bucket.ok_or(ReadError::NoSuchPartition {
             partition_id: partition.get(),
             last: self.settings.partition_count.saturating_sub(1),
         })

@@ -9,9 +9,11 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use sierradb::{Database, DatabaseOptions, ReadRange, Soundness, VerifyOptions, verify};
-use sierradb_io::Io;
-use sierradb_io::sim::{SimHost, run};
+use sierradb::{
+    AppendError, Database, DatabaseOptions, ReadRange, Soundness, VerifyOptions, verify,
+};
+use sierradb_io::sim::{Fault, OpFault, SimHost, Target, run};
+use sierradb_io::{DiskOp, Io};
 use uuid::Uuid;
 
 use crate::support::one_event;
@@ -96,4 +98,58 @@ fn a_garbled_successor_is_damage_and_stops_appends() {
         assert!(refused.is_err());
         db.close().await;
     });
+}
+
+/// Frames of this payload leave the end of a segment to three small ones.
+const ROOM_LEFT_PAYLOAD_BYTES: usize = 1_040;
+
+/// Fills the first segment until it has its index file; then the first batch of the second is torn. How many events
+/// are left.
+async fn sealed_and_reopened(host: &SimHost) -> u64 {
+    let (_, db) = open(host).await;
+    let mut stored = 0;
+    while host.mark_hits("segment.sealed") == 0 {
+        stored += 1;
+        db.append_events(one_event(Uuid::from_u128(1), stored, ROOM_LEFT_PAYLOAD_BYTES))
+            .await
+            .unwrap();
+    }
+    host.kill();
+    host.remove_file(segment(2).with_extension("ckp"));
+    host.put_file(segment(2), &torn_first_batch());
+    let (_, db) = open(host).await;
+    let left = u64::try_from(count(&db).await).unwrap();
+    assert!(left < stored, "the first segment is the last one again");
+    // The rest of its file is made ready with this one.
+    db.append_events(one_event(Uuid::from_u128(1), left + 1, 10)).await.unwrap();
+    let (_, len) = host.files().into_iter().find(|(path, _)| *path == segment(1)).unwrap();
+    assert_eq!(len, 128 << 10, "it was written to");
+    host.kill();
+    left + 1
+}
+
+#[test]
+fn a_start_does_not_believe_the_page_cache_about_a_segment_that_was_sealed_too_early() {
+    for seed in 0..8 {
+        run(seed, |host| async move {
+            let stored = sealed_and_reopened(&host).await;
+            let key = Uuid::from_u128(1);
+            let (_, db) = open(&host).await;
+            let target = Target::Path(segment(1));
+            host.inject(Fault::On { op: DiskOp::Sync, target, after: 0, fault: OpFault::Eio });
+            let unknown = db.append_events(one_event(key, stored + 1, 11)).await;
+            assert!(matches!(unknown, Err(AppendError::OutcomeUnknown { .. })), "{unknown:?}");
+            host.kill(); // the machine stays up, and with it the page cache
+
+            let (_, db) = open(&host).await;
+            assert!(host.mark_hits("recovery.index_without_successor") > 0);
+            db.append_events(one_event(key, 1_000, 12)).await.unwrap();
+            let found = count(&db).await;
+            host.power_loss();
+            let (_, db) = open(&host).await;
+            assert_eq!(count(&db).await, found, "seed {seed}: what was answered is lost");
+            db.append_events(one_event(key, 1_001, 13)).await.unwrap();
+            db.close().await;
+        });
+    }
 }

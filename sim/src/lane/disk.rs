@@ -6,19 +6,19 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use sierradb::{Database, DatabaseOptions, Preallocate};
-use sierradb_io::sim::{CrashKind, CrashPoint, Fault, OpFault, SimHost, Target};
-use sierradb_io::{DiskOp, Prng, Site};
+use sierradb::{Database, DatabaseOptions, PartitionId, Preallocate};
+use sierradb_io::sim::{CrashKind, Fault, SimHost, Survival};
+use sierradb_io::{Prng, Site};
 
 use super::verify;
 use crate::config::{DiskSpec, Trouble};
 use crate::oracle::damage::Damage;
 use crate::oracle::ghost::Ghost;
 use crate::oracle::ledger::Ledger;
-use crate::oracle::{recovery, space};
+use crate::oracle::{index_scan, recovery, space};
 use crate::violation::{Checked, Violation};
 use crate::watch::Watch;
 use crate::workload::client::{Client, World};
@@ -27,21 +27,18 @@ use crate::workload::generate::Places;
 /// Where the store is on the simulated machine.
 const DIR: &str = "/data";
 
-/// Marks at which a crash is worth trying.
-const CRASH_MARKS: [&str; 6] = [
-    "segment.roll",
-    "segment.sealed",
-    "recovery.torn_tail_zeroed",
-    "recovery.index_rebuilt",
-    "checkpoint.extended",
-    "append.group_commit",
-];
+/// What a start reads of any segment: its header.
+const HEADER_READ_BYTES: u64 = 4 << 10;
 
-/// What a start may read of a segment beside frames: its header, and a piece of the log to find the last frame.
-const START_READS_BYTES: u64 = 12 << 10;
+/// What it reads of the log to find the last frame that a checkpoint covers; a longer one is read again, whole.
+const LAST_FRAME_READ_BYTES: u64 = 4 << 10;
 
-/// The same where frames are scanned: they are read in pieces, and a piece again where a frame crosses its end.
+/// What it may read beside frames where it scans them: they are read in pieces, and a piece again where a frame
+/// crosses its end.
 const SCAN_READS_BYTES: u64 = 256 << 10;
+
+/// Events that the second start after the end is asked for by their ids.
+const SECOND_LOOK_IDS: usize = 50;
 
 /// Quiet attempts to open at the end of a run: faults that still wait for their operation may spoil some.
 const LAST_OPENS: u32 = 12;
@@ -64,12 +61,12 @@ pub struct Report {
 }
 
 /// One run in progress.
-struct Run<'a> {
-    spec: &'a DiskSpec,
-    world: World,
+pub(super) struct Run<'a> {
+    pub(super) spec: &'a DiskSpec,
+    pub(super) world: World,
     options: DatabaseOptions,
     dir: PathBuf,
-    draw: Prng,
+    pub(super) draw: Prng,
     report: Report,
     /// Whether the last boot ended by an orderly close.
     was_closed: bool,
@@ -169,7 +166,9 @@ impl<'a> Run<'a> {
         if self.world.trouble == Trouble::Lying {
             return Ok(());
         }
-        self.world.ghost.borrow_mut().advance(&self.world.host, &self.world.ledger.borrow())
+        let mut ghost = self.world.ghost.borrow_mut();
+        ghost.advance(&self.world.host, &self.world.ledger.borrow())?;
+        ghost.sealed_are_final(&self.world.host)
     }
 
     /// Opens the store; `None` if an injected error excuses that it did not open.
@@ -200,10 +199,10 @@ impl<'a> Run<'a> {
         Ok(Some(db))
     }
 
-    /// What the start to come may read of segments: of each that is not sealed its header, its last frame and what
-    /// lies behind it, twice (once for frames, once for the verdict); without a close before also the frames. A
-    /// segment with an index file but without a frame behind it counts as not sealed: where a torn first batch of its
-    /// successor is cut, it is the active one again.
+    /// What the start to come may read of segments: of a sealed one its header, of each other one also what lies
+    /// behind its last frame, twice (once for frames, once for the verdict), and that frame; without a close before
+    /// also the frames. A segment with an index file but without a frame behind it counts as not sealed: where a torn
+    /// first batch of its successor is cut, it is the active one again.
     fn start_limit(&self) -> u64 {
         let ghost = self.world.ghost.borrow();
         let files = self.world.host.files();
@@ -218,23 +217,24 @@ impl<'a> Run<'a> {
             else {
                 continue;
             };
-            let log = ghost.ends().find(|(dir, _, _)| path.starts_with(dir));
-            let behind = match log {
-                Some((_, segment, end)) if segment == number && self.was_closed => {
-                    len.saturating_sub(end)
+            limit += HEADER_READ_BYTES;
+            limit += match ghost.log_of(path) {
+                Some(log) if log.segment == number && self.was_closed => {
+                    2 * len.saturating_sub(log.end) + LAST_FRAME_READ_BYTES + log.last_frame_len
                 }
-                Some((_, segment, _)) if has_index && number < segment => 0,
-                _ => *len,
+                Some(log) if has_index && number < log.segment => 0,
+                _ if self.was_closed => 2 * len,
+                _ => 2 * len + SCAN_READS_BYTES,
             };
-            let again = if self.was_closed { START_READS_BYTES } else { SCAN_READS_BYTES };
-            limit += 2 * behind + again;
         }
-        let last_frame = self.options.segment_size_bytes / 4;
-        limit + 2 * last_frame * u64::from(self.spec.buckets)
+        limit
     }
 
     /// Clients at work.
     async fn work(&self, db: &Database, watch: &Watch, cycle: u32) -> Checked {
+        if self.spec.trouble == Trouble::Lying {
+            self.nothing_beyond_the_log(db)?;
+        }
         verify::heads(&self.world, db, watch).await?;
         let client = |number: u32| {
             let key = (u64::from(cycle) << 32) | u64::from(number);
@@ -252,11 +252,33 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// A disk that loses all it lied about leaves the log a prefix of what it was: a start may not go by what lies
+    /// beyond. Sealed segments are not read at a start; their index files vouch for them.
+    fn nothing_beyond_the_log(&self, db: &Database) -> Checked {
+        let is_prefix = self.spec.machine.survival == Survival::Permille(0);
+        let is_sealed = |(path, _): &(PathBuf, u64)| path.extension().is_some_and(|it| it == "idx");
+        if !is_prefix || self.world.host.files().iter().any(is_sealed) {
+            return Ok(());
+        }
+        let stored = Ghost::count_seen(&self.dir, self.spec.buckets, &self.world.host);
+        for partition in 0..self.spec.partitions {
+            // A bucket that found its log damaged refuses to tell.
+            if let Ok(Some(last)) = db.partition_sequence(PartitionId(partition)) {
+                let found = stored.get(&partition).copied().unwrap_or(0);
+                index_scan::start_claims(partition, last + 1, found)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Fills the disk up, works on, frees it, and expects appends to work again.
     async fn fill(&self, db: &Database, watch: &Watch, client: &mut Client<'_>) -> Checked {
         self.world.host.inject(Fault::Fill { free_bytes: 4_096 });
         *self.world.is_full.borrow_mut() = true;
         client.work(self.spec.operations).await?;
+        // By now the store has looked at the space that is left.
+        tokio_sleep(Duration::from_secs(2)).await;
+        client.work(2 * self.spec.operations).await?;
         self.world.host.inject(Fault::Free);
         tokio_sleep(Duration::from_secs(5)).await;
         *self.world.is_full.borrow_mut() = false;
@@ -276,7 +298,7 @@ impl<'a> Run<'a> {
             let watch = Watch::default();
             let io = watch.listen(&self.world.host.boot());
             let Some(db) = self.open(io, &watch).await? else { continue };
-            verify::everything(&self.world, &db, &watch).await?;
+            verify::everything(&self.world, &db, &watch, usize::MAX).await?;
             db.close().await;
             self.was_closed = true;
             self.world.host.kill();
@@ -285,7 +307,7 @@ impl<'a> Run<'a> {
             if attempt + 1 < LAST_OPENS && self.spec.trouble == Trouble::Crashes {
                 let io = watch.listen(&self.world.host.boot());
                 if let Some(db) = self.open(io, &Watch::default()).await? {
-                    verify::everything(&self.world, &db, &watch).await?;
+                    verify::everything(&self.world, &db, &watch, SECOND_LOOK_IDS).await?;
                 }
             }
             self.report.acks = self.world.ledger.borrow().acks;
@@ -296,99 +318,6 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         recovery::opened(Some("none of the last quiet attempts succeeded"))
-    }
-
-    /// Chooses where the boot that begins now is to end.
-    fn arm_crash(&mut self, kind: CrashKind) {
-        let draw = &mut self.draw;
-        let far = draw.below(5);
-        let point = match draw.below(16) {
-            // Anywhere, also inside the start.
-            0..2 => CrashPoint::Completion(draw.between(1, 60)),
-            2..5 => CrashPoint::Completion(60 + draw.below(60 << far)),
-            5..12 => CrashPoint::Sync(draw.between(2, 30)),
-            12..14 => {
-                let mark = draw.pick(&CRASH_MARKS).copied().unwrap_or("segment.roll");
-                CrashPoint::Mark(mark, draw.between(1, 3))
-            }
-            _ => return,
-        };
-        self.world.host.crash_at(point, kind);
-    }
-
-    /// Faults of operations to come.
-    fn inject_errors(&mut self) {
-        let draw = &mut self.draw;
-        let after = draw.below(60);
-        let (op, fault, target) = match self.spec.trouble {
-            Trouble::Errors => {
-                let target =
-                    *draw.pick(&[".seg", ".seg", ".ckp", "state", ".idx"]).unwrap_or(&".seg");
-                let choice = match draw.below(6) {
-                    0..2 => (DiskOp::Sync, OpFault::Eio),
-                    2 => (DiskOp::Write, OpFault::Eio),
-                    3 => (DiskOp::Open, OpFault::Errno(24)),
-                    4 => (DiskOp::Write, OpFault::NoSpace),
-                    _ => (DiskOp::Allocate, OpFault::NoSpace),
-                };
-                (choice.0, choice.1, target)
-            }
-            Trouble::Lying => (DiskOp::Sync, OpFault::LyingFlush, ".seg"),
-            Trouble::Crashes
-            | Trouble::Derived
-            | Trouble::Full
-            | Trouble::Rot
-            | Trouble::Garbage => return,
-        };
-        if draw.chance(2, 3) {
-            let target = Target::Suffix(target.to_owned());
-            self.world.host.inject(Fault::On { op, target, after, fault });
-        }
-    }
-
-    /// Damage done while the host is down.
-    fn damage_files(&mut self) {
-        match self.spec.trouble {
-            Trouble::Derived => self.damage_derived(),
-            Trouble::Rot if self.draw.chance(1, 2) => self.rot(),
-            _ => {}
-        }
-    }
-
-    /// Index and checkpoint files may be lost or damaged without harm.
-    fn damage_derived(&mut self) {
-        let is_derived =
-            |path: &Path| path.extension().is_some_and(|ext| ext == "idx" || ext == "ckp");
-        for (path, len) in self.world.host.files() {
-            if !is_derived(&path) || !self.draw.chance(1, 3) || len == 0 {
-                continue;
-            }
-            let offset = self.draw.below(len);
-            let what = self.draw.below(4);
-            match what {
-                0 => self.world.host.remove_file(&path),
-                1 => self.world.host.truncate_file(&path, offset),
-                _ => {
-                    let bit = u8::try_from(self.draw.below(8)).unwrap_or(0);
-                    self.world.host.flip_bit(&path, offset, bit)
-                }
-            };
-        }
-    }
-
-    /// A bit of a durable frame flips; half of the time in one of the last three.
-    fn rot(&mut self) {
-        let ghost = self.world.ghost.borrow();
-        let frames = ghost.frames();
-        let tail = frames.get(frames.len().saturating_sub(3)..).unwrap_or_default();
-        let choice = if self.draw.chance(1, 2) { tail } else { frames };
-        let Some(place) = self.draw.pick(choice) else { return };
-        let Some(path) = ghost.segment_path(place) else { return };
-        let offset = place.offset + self.draw.below(place.len);
-        let bit = u8::try_from(self.draw.below(8)).unwrap_or(0);
-        if self.world.host.flip_bit(&path, offset, bit) {
-            self.world.damage.borrow_mut().done(place.bucket);
-        }
     }
 }
 

@@ -1,4 +1,5 @@
 //! The lanes: what runs, and under which faults.
 
 pub mod disk;
+mod trouble;
 pub mod verify;

@@ -34,11 +34,11 @@ pub async fn heads(world: &World, db: &Database, watch: &Watch) -> Checked {
     Ok(())
 }
 
-/// Every event by its id, every partition and stream by scans, and ids that nobody stored.
+/// Events by their ids (every one, or `by_id` of them, evenly spread), every partition and stream by scans, and ids that nobody stored.
 ///
 /// # Errors
 /// If an answer differs from the model or from the independent reader.
-pub async fn everything(world: &World, db: &Database, watch: &Watch) -> Checked {
+pub async fn everything(world: &World, db: &Database, watch: &Watch, by_id: usize) -> Checked {
     let client = Client::new(world, db, watch, Prng::new(0));
     let is_exact = !matches!(world.trouble, Trouble::Rot | Trouble::Garbage | Trouble::Lying);
     let (ids, counts) = {
@@ -51,7 +51,8 @@ pub async fn everything(world: &World, db: &Database, watch: &Watch) -> Checked 
         }
         (ledger.ids().to_vec(), ghost.progress().sequences().clone())
     };
-    for id in ids {
+    let step = ids.len().div_ceil(by_id.max(1)).max(1);
+    for id in ids.into_iter().step_by(step) {
         let found = client.read_event(id).await?;
         if let Some(found) = found.filter(|_| is_exact) {
             index_scan::event(&world.ghost.borrow(), id, found.as_ref())?;

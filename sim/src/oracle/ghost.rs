@@ -1,7 +1,7 @@
 //! What the device truly holds, as the independent reader finds it in the simulated disk's durable images: not what
 //! the store claims. An acknowledged event must be in there at the moment of its acknowledgement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use sierradb_io::sim::SimHost;
@@ -10,7 +10,7 @@ use super::gapless::Progress;
 use super::invention;
 use super::ledger::{Ledger, Place};
 use crate::history::{Acked, Seen};
-use crate::reader::{End, Image, LogReader, StoredEvent, StoredFrame, segment_name};
+use crate::reader::{End, Image, LogReader, StoredFrame, segment_name};
 use crate::violation::{Checked, Violation, require};
 
 /// Where a durable frame lies.
@@ -24,6 +24,37 @@ pub struct FramePlace {
     pub offset: u64,
     /// Bytes with header and pad.
     pub len: u64,
+}
+
+/// Where the durable log of a bucket ends.
+#[derive(Debug, Clone, Copy)]
+pub struct LogTip {
+    /// Segment number.
+    pub segment: u64,
+    /// End of its last frame.
+    pub end: u64,
+    /// Bytes of that frame.
+    pub last_frame_len: u64,
+}
+
+/// A host's files of one bucket as its processes see them.
+struct Visible<'a> {
+    host: &'a SimHost,
+    dir: &'a Path,
+}
+
+impl Image for Visible<'_> {
+    fn read(&self, file: &str, offset: u64, buf: &mut [u8]) -> Option<u64> {
+        let bytes = self.host.current_image(self.dir.join(file))?;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        let end = start.saturating_add(buf.len()).min(bytes.len());
+        let there = bytes.get(start..end).unwrap_or_default();
+        buf.fill(0);
+        if let Some(buf) = buf.get_mut(..there.len()) {
+            buf.copy_from_slice(there);
+        }
+        Some(bytes.len() as u64)
+    }
 }
 
 /// A host's durable files of one bucket.
@@ -45,16 +76,24 @@ pub struct Ghost {
     progress: Progress,
     events: BTreeMap<u128, Seen>,
     frames: Vec<FramePlace>,
+    /// Per bucket and segment the end of its last frame, and that frame's length.
+    tips: BTreeMap<(usize, u64), (u64, u64)>,
+    /// Segments that had an index file, and then were the last ones again.
+    reopened: BTreeSet<(usize, u64)>,
+}
+
+fn readers(dir: &Path, buckets: u16) -> Vec<(PathBuf, LogReader)> {
+    let buckets_dir = dir.join("buckets");
+    (0..buckets).map(|it| (buckets_dir.join(format!("{it:05}")), LogReader::new(it))).collect()
 }
 
 impl Ghost {
     /// Nothing read yet of the database in `dir`.
     pub fn new(dir: &Path, buckets: u16) -> Self {
-        let reader = |bucket: u16| {
-            (dir.join("buckets").join(format!("{bucket:05}")), LogReader::new(bucket))
-        };
         Self {
-            readers: (0..buckets).map(reader).collect(),
+            readers: readers(dir, buckets),
+            tips: BTreeMap::new(),
+            reopened: BTreeSet::new(),
             progress: Progress::default(),
             events: BTreeMap::new(),
             frames: Vec::new(),
@@ -95,8 +134,7 @@ impl Ghost {
             len: frame.len,
         };
         let mut events = Vec::with_capacity(frame.events.len());
-        for event in frame.events {
-            let seen = Seen::from(event);
+        for seen in frame.events {
             events.push(invention::origin(ledger, &seen)?);
             self.progress.next(&seen)?;
             let id = seen.id;
@@ -113,6 +151,7 @@ impl Ghost {
                     "the frame at {place:?} holds {events:?} of submission {op}, which has {whole} events"
                 )
             })?;
+            self.tips.insert((bucket, place.segment), (place.offset + place.len, place.len));
             self.frames.push(place);
         }
         Ok(())
@@ -152,6 +191,22 @@ impl Ghost {
         })
     }
 
+    /// An event that a read returned must be durable, where it was said to be.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn holds_seen(&mut self, host: &SimHost, ledger: &Ledger, seen: &Seen) -> Checked {
+        if !self.events.contains_key(&seen.id) {
+            self.advance(host, ledger)?;
+        }
+        require(self.events.contains_key(&seen.id), "ghost-local", "read-not-durable", || {
+            format!(
+                "event {:032x} was read at {}/{}; the device does not have it",
+                seen.id, seen.partition, seen.sequence
+            )
+        })
+    }
+
     /// Everything durable, by event id.
     pub fn events(&self) -> &BTreeMap<u128, Seen> {
         &self.events
@@ -162,9 +217,55 @@ impl Ghost {
         &self.frames
     }
 
-    /// Per bucket the directory, and the segment and offset at which its durable log ends.
-    pub fn ends(&self) -> impl Iterator<Item = (&Path, u64, u64)> {
-        self.readers.iter().map(|(dir, reader)| (dir.as_path(), reader.segment(), reader.offset()))
+    /// Where the durable log ends that the segment file at `path` belongs to.
+    pub fn log_of(&self, path: &Path) -> Option<LogTip> {
+        let bucket = self.readers.iter().position(|(dir, _)| path.starts_with(dir))?;
+        let (_, reader) = self.readers.get(bucket)?;
+        let tip = self.tips.get(&(bucket, reader.segment()));
+        let last_frame_len = tip.map_or(0, |(_, len)| *len);
+        Some(LogTip { segment: reader.segment(), end: reader.offset(), last_frame_len })
+    }
+
+    /// A segment gets its index file once it is final: on the device it ends with its last frame. Where all frames
+    /// behind it were torn and cut, it is written to again, and its index file means nothing any more.
+    ///
+    /// # Errors
+    /// If one does not.
+    pub fn sealed_are_final(&mut self, host: &SimHost) -> Checked {
+        for (place, (end, _)) in &self.tips {
+            let Some((dir, reader)) = self.readers.get(place.0) else { continue };
+            let path = dir.join(segment_name(place.1));
+            if self.reopened.contains(place)
+                || host.read_durable(path.with_extension("idx"), 0, &mut []).is_none()
+            {
+                continue;
+            }
+            if place.1 == reader.segment() {
+                self.reopened.insert(*place);
+                continue;
+            }
+            let len = host.read_durable(&path, 0, &mut []);
+            require(len == Some(*end), "ghost-local", "sealed-not-final", || {
+                format!(
+                    "{} has an index file; its length is {len:?}, its frames end at {end}",
+                    path.display()
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Events per partition in the log as processes see it now, read from its start.
+    pub fn count_seen(dir: &Path, buckets: u16, host: &SimHost) -> BTreeMap<u16, u64> {
+        let mut counts = BTreeMap::new();
+        for (dir, mut reader) in readers(dir, buckets) {
+            while let Ok(frame) = reader.next_frame(&Visible { host, dir: &dir }) {
+                for event in frame.events {
+                    *counts.entry(event.partition).or_default() += 1;
+                }
+            }
+        }
+        counts
     }
 
     /// How far partitions and streams go.
@@ -176,23 +277,5 @@ impl Ghost {
     pub fn segment_path(&self, place: &FramePlace) -> Option<PathBuf> {
         let (dir, _) = self.readers.get(usize::from(place.bucket))?;
         Some(dir.join(segment_name(place.segment)))
-    }
-}
-
-impl From<StoredEvent> for Seen {
-    fn from(event: StoredEvent) -> Self {
-        Self {
-            id: event.id,
-            partition: event.partition,
-            sequence: event.sequence,
-            version: event.version,
-            partition_key: event.partition_key,
-            transaction_id: None,
-            timestamp_ns: event.timestamp_ns,
-            stream: event.stream,
-            name: event.name,
-            metadata: event.metadata,
-            payload: event.payload,
-        }
     }
 }

@@ -56,3 +56,13 @@ pub fn scan_len(what: &str, stored: u64, returned: u64) -> Checked {
         format!("{what} has {stored} events in the log, the scan returned {returned}")
     })
 }
+
+/// What a store claims of a partition after its start must be in the log.
+///
+/// # Errors
+/// If it is not.
+pub fn start_claims(partition: u16, claimed: u64, stored: u64) -> Checked {
+    require(claimed <= stored, "index-scan", "beyond-log", || {
+        format!("partition {partition} is said to have {claimed} events; the log has {stored}")
+    })
+}

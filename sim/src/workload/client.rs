@@ -186,7 +186,11 @@ impl<'a> Client<'a> {
     fn take_seen(&self, ledger: &mut Ledger, seen: &Seen) -> Result<OpId, Violation> {
         match self.world.trouble {
             Trouble::Lying => invention::origin(ledger, seen).map(|(op, _)| op),
-            _ => acked::seen(ledger, seen),
+            _ => {
+                let op = acked::seen(ledger, seen)?;
+                self.world.ghost.borrow_mut().holds_seen(&self.world.host, ledger, seen)?;
+                Ok(op)
+            }
         }
     }
 

@@ -62,14 +62,18 @@ impl Places {
     /// A transaction as nobody submitted it before; `op` is the number it will have.
     pub fn submission(&self, draw: &mut Prng, ledger: &Ledger, op: u64) -> Submission {
         let home = self.home(draw).clone();
-        let count = if draw.chance(1, 60) { 40 } else { draw.between(1, self.events) };
-        let largest = draw.chance(1, 50).then(|| self.segment_size_bytes / 4 - 400);
+        let largest = draw.chance(1, 40).then(|| self.segment_size_bytes / 4 - 400);
+        let count = match largest {
+            Some(_) => 1,
+            None if draw.chance(1, 60) => 40,
+            None => draw.between(1, self.events),
+        };
         let events = (0..count)
             .map(|nth| {
                 let stream = draw.pick(&home.streams).cloned().unwrap_or_default();
                 let len = match largest {
-                    Some(bytes) if nth == 0 && count == 1 => bytes,
-                    _ => self.payload_len(draw),
+                    Some(bytes) => bytes,
+                    None => self.payload_len(draw),
                 };
                 let next = ledger.version_floor(&(home.partition, stream.clone()));
                 Draft {

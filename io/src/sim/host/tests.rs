@@ -158,6 +158,32 @@ fn every_completion_can_be_the_last() {
 }
 
 #[test]
+fn a_sync_that_may_be_torn_can_be_the_last() {
+    let lives = |bytes: &'static [u8], at: u64| async move {
+        let config = SimConfig { survival: Survival::Permille(0), ..SimConfig::default() };
+        let host = SimHost::new(1, config);
+        let io = host.boot();
+        host.crash_at(CrashPoint::Unsynced("log", 2), CrashKind::Power);
+        let work = async {
+            let file = create(&io).await;
+            for offset in [0, at] {
+                write(&file, bytes, offset).await;
+                file.sync_data().await.unwrap();
+            }
+        };
+        let is_over = host.until_crash(work).await.is_none();
+        let mut found = [0];
+        host.read_durable(LOG, at, &mut found);
+        (is_over, found[0])
+    };
+    run(1, |_| async move {
+        assert_eq!(lives(&[7; 600], 1_024).await, (true, 0), "nothing of the second");
+        assert_eq!(lives(&[7; 512], 1_024).await, (false, 7), "one sector is not torn");
+        assert_eq!(lives(&[0; 600], 1_024).await, (false, 0), "nor are zeros over zeros");
+    });
+}
+
+#[test]
 fn a_time_a_sync_and_a_mark_can_be_the_last() {
     run(1, |host| async move {
         let io = host.boot();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use sierradb_io::mutant;
 use sierradb_protocol::PartitionId;
 
 use super::desk::{Answers, InFlight, Wakes};
@@ -31,6 +32,12 @@ pub(crate) struct Written {
     pub(crate) bytes: Option<Bytes>,
 }
 
+/// Entries that are visible and not yet answered for.
+pub(crate) struct Applied {
+    entries: Vec<InFlight>,
+    touched: Vec<PartitionId>,
+}
+
 impl SoloBucket {
     /// All of `written` is durable, in the active segment and in order: makes it visible and answers for it. Does
     /// neither once the bucket is poisoned: another task met an error, and told those who waited.
@@ -38,21 +45,33 @@ impl SoloBucket {
     /// # Panics
     /// If an entry is not the next one in flight.
     pub(crate) fn commit(&self, written: &[Written]) {
-        let Some(last) = written.last() else { return };
+        if let Some(applied) = self.apply(written) {
+            self.answer(applied);
+        }
+    }
+
+    /// The first half of [`Self::commit`]: makes entries visible.
+    pub(crate) fn apply(&self, written: &[Written]) -> Option<Applied> {
+        let last = written.last()?;
         self.syncs.fetch_add(1, Ordering::Relaxed);
         let mut applied: Vec<InFlight> = Vec::with_capacity(written.len());
         {
             let mut desk = self.lock_desk();
             if desk.health().is_poisoned() {
-                return;
+                return None;
             }
             desk.take_committed(last.index, &mut applied);
         }
         assert_eq!(applied.len(), written.len(), "entries written and in flight differ");
         let touched = self.publish(&applied, written);
+        Some(Applied { entries: applied, touched })
+    }
+
+    /// The second half: answers for what is visible.
+    pub(crate) fn answer(&self, Applied { entries, touched }: Applied) {
         let now_ns = self.io.clock().wall_ns();
         self.at_desk(|desk, view, answers| {
-            desk.release(applied, answers);
+            desk.release(entries, answers);
             desk.resume(view, now_ns, answers)
         });
         for partition in touched {
@@ -95,7 +114,9 @@ impl SoloBucket {
             if let Some(bytes) = &frame.bytes {
                 recent.push(active.file.number, frame.offset, bytes.clone());
             }
-            self.feed.raise(result.partition_id, result.last_partition_sequence + 1);
+            let is_half = mutant!(self.io, half_transaction) && result.events.len() > 1;
+            self.feed
+                .raise(result.partition_id, result.last_partition_sequence + u64::from(!is_half));
             if !touched.contains(&result.partition_id) {
                 touched.push(result.partition_id);
             }

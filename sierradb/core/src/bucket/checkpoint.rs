@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use sierradb_io::{DiskError, File, Io, OpenOptions};
+use sierradb_io::{DiskError, File, Io, OpenOptions, mutant};
 
 use crate::index::live::LiveIndex;
 use crate::limits::MAX_CHECKPOINT_BYTES;
@@ -40,6 +40,9 @@ pub(crate) async fn recall(
         next_delta_offset: FIRST_OFFSET,
         witness: None,
     };
+    if mutant!(io, checkpoint_ignored) {
+        return nothing;
+    }
     let Some(bytes) = read_whole(io, dir, header.number).await else { return nothing };
     let expected = CheckpointHeader {
         group: header.group,

@@ -11,7 +11,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sierradb_io::{DiskError, DiskErrorKind, Io, OpenOptions, site};
+use sierradb_io::{DiskError, DiskErrorKind, File, Io, OpenOptions, site};
 use tokio::sync::Notify;
 
 use super::health::Health;
@@ -28,6 +28,7 @@ use crate::limits::DEFAULT_CACHE_BYTES;
 use crate::manifest::Manifest;
 use crate::read::block_cache::{BlockCache, CacheOptions};
 use crate::segment::file::{ActiveSegment, SegmentFile, SegmentHeader};
+use crate::segment::frame::Bugs;
 use crate::segment::reader::{ReadHeaderError, read_segment_header};
 use crate::segment::space::{Preallocate, SegmentSpace};
 use crate::store::bucket_dir;
@@ -175,15 +176,45 @@ async fn list_segments(io: &Io, dir: &Path) -> Result<Vec<Candidate>, DiskError>
         let index_name = SegmentFile::Index.name(number);
         let has_index = entries.iter().any(|other| other.name == index_name);
         let options = OpenOptions { direct: !has_index, ..OpenOptions::WRITE };
-        let file = io.disk().open(&dir.join(&entry.name), options).await?;
-        let header = read_segment_header(file.as_ref()).await;
-        if let Err(ReadHeaderError::Disk(error)) = header {
-            return Err(error);
-        }
+        let (file, header) = open_segment(io, &dir.join(&entry.name), options).await?;
         found.push(Candidate { number, len: entry.len, file, header, has_index });
     }
     found.sort_by_key(|candidate| candidate.number);
+    distrust_old_indexes(io, dir, &mut found).await?;
     Ok(found)
+}
+
+async fn open_segment(
+    io: &Io,
+    path: &Path,
+    options: OpenOptions,
+) -> Result<(Arc<dyn File>, Result<SegmentHeader, ReadHeaderError>), DiskError> {
+    let file = io.disk().open(path, options).await?;
+    match read_segment_header(file.as_ref()).await {
+        Err(ReadHeaderError::Disk(error)) => Err(error),
+        header => Ok((file, header)),
+    }
+}
+
+/// An index file does not prove that its segment is sealed: where the first batch of the successor was torn, the
+/// segment was written to again. Only a successor proves it, since all of a segment is synced before that begins. So
+/// one without is read from the device, too: after a failed sync the page cache shows what the device never got.
+async fn distrust_old_indexes(
+    io: &Io,
+    dir: &Path,
+    found: &mut [Candidate],
+) -> Result<(), DiskError> {
+    let mut has_successor = false;
+    for candidate in found.iter_mut().rev() {
+        if candidate.has_index && !has_successor {
+            io.mark(site!("recovery.index_without_successor"));
+            let path = dir.join(SegmentFile::Log.name(candidate.number));
+            let options = OpenOptions { direct: true, ..OpenOptions::WRITE };
+            (candidate.file, candidate.header) = open_segment(io, &path, options).await?;
+        }
+        has_successor = candidate.header.is_ok();
+    }
+    Ok(())
 }
 
 impl Walk<'_> {
@@ -257,7 +288,8 @@ impl Walk<'_> {
             damage: self.damage.take(),
         };
         let names = (bucket_id, manifest.bucket_count);
-        let shelf = Shelf::new(names, manifest.hash_seed, settings.feed.clone(), segments);
+        let mut shelf = Shelf::new(names, manifest.hash_seed, settings.feed.clone(), segments);
+        shelf.bugs = Bugs::of(io);
         let log = Log {
             dir: self.dir,
             active,

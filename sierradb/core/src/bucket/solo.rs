@@ -222,11 +222,12 @@ impl SoloBucket {
     pub(crate) async fn is_mended(&self, error: &ReadError, attempts: &mut u32) -> bool {
         let ReadError::Damaged { segment, .. } = error else { return false };
         *attempts += 1;
-        if *attempts > INDEX_REPAIRS_PER_READ || !self.shelf.repairs.is_wanted(*segment) {
+        let repairs = &self.shelf.repairs;
+        if *attempts > INDEX_REPAIRS_PER_READ || !repairs.is_worth_a_retry(*segment) {
             return false;
         }
         self.maintain_wake.notify_one();
-        self.shelf.repairs.settled(*segment).await;
+        repairs.settled(*segment).await;
         true
     }
 

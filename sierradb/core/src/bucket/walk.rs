@@ -24,7 +24,7 @@ use crate::segment::aftermath::{Nature, holds_bytes, inspect};
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::event_codec::event_keys;
 use crate::segment::file::{ActiveSegment, FIRST_FRAME_OFFSET, LogEnd, SegmentFile, SegmentHeader};
-use crate::segment::frame::{Frame, FrameKind, frame_len};
+use crate::segment::frame::{Bugs, Frame, FrameKind, frame_len};
 use crate::segment::reader::{FrameReader, ReadHeaderError, ScanError, read_frame};
 use crate::store::bucket_dir;
 
@@ -362,7 +362,18 @@ impl<'a> Walk<'a> {
         let Some(end) = recalled.end else {
             return (LiveSegment::empty(file, hash_seed), fresh);
         };
-        match log_end(candidate.file.as_ref(), end).await {
+        let mut position = log_end(candidate.file.as_ref(), end).await;
+        if mutant!(self.io, stale_checkpoint)
+            && let Some(witness) = recalled.witness.filter(|it| it.end_offset == end.end_offset)
+        {
+            position = position.or(Some(LogEnd {
+                next_index: witness.index + 1,
+                last_term: fresh.end().last_term,
+                chain: end.chain,
+                end_offset: end.end_offset,
+            }));
+        }
+        match position {
             Some(position) => {
                 self.io.mark(site!("recovery.checkpoint_used"));
                 let live = LiveSegment {
@@ -391,7 +402,8 @@ impl<'a> Walk<'a> {
         position: ActiveSegment,
         live: &mut LiveSegment,
     ) -> Result<(ActiveSegment, Option<crate::segment::reader::BadFrame>), OpenError> {
-        let mut reader = FrameReader::open(candidate.file.clone(), position).await?;
+        let reader = FrameReader::open(candidate.file.clone(), position).await?;
+        let mut reader = reader.with(Bugs::of(self.io));
         loop {
             match reader.next().await {
                 Ok(None) => return Ok((*reader.segment(), None)),

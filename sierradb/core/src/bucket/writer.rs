@@ -199,6 +199,7 @@ impl Writer {
             }
             return Err(Failure::Disk(error));
         }
+        let early = mutant!(self.io, index_before_data).then(|| self.bucket.apply(&written));
         self.let_others_write(written.len(), offset).await;
         self.sync().await?;
         self.log.has_header = true;
@@ -216,7 +217,10 @@ impl Writer {
         if written.len() >= GROUP_COMMIT_MARK {
             self.io.mark(site!("append.group_commit"));
         }
-        self.bucket.commit(&written);
+        match early.flatten() {
+            Some(applied) => self.bucket.answer(applied),
+            None => self.bucket.commit(&written),
+        }
         self.unwitnessed += 1;
         Ok(())
     }

@@ -26,7 +26,7 @@ use crate::limits::{HEAD_CACHE_ENTRIES, INLINE_FILTERS};
 use crate::read::fetch;
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::event_codec::event_keys;
-use crate::segment::frame::{FRAME_HEADER_LEN, Frame, FrameError, decode, decode_header};
+use crate::segment::frame::{Bugs, FRAME_HEADER_LEN, Frame, FrameError};
 use crate::stats::DamagedPlace;
 
 /// A segment without an index file: the active one, or a rolled one.
@@ -103,6 +103,7 @@ pub(crate) struct Shelf {
     pub(crate) repairs: IndexRepairs,
     /// Damaged frames met while serving.
     damages: DamageList,
+    pub(crate) bugs: Bugs,
 }
 
 impl Shelf {
@@ -122,6 +123,7 @@ impl Shelf {
             heads: Mutex::new(HeadCache::new(hash_seed, HEAD_CACHE_ENTRIES)),
             repairs: IndexRepairs::default(),
             damages: DamageList::default(),
+            bugs: Bugs::default(),
         }
     }
 
@@ -286,9 +288,7 @@ impl Shelf {
         for segment in sealed.iter().rev() {
             match self.find_in(segment, hash, (wanted, event_id), &mut found).await {
                 Ok(false) => {}
-                Ok(true) => {
-                    return Ok(found);
-                }
+                Ok(true) => return Ok(found),
                 Err(error) => {
                     unread.get_or_insert(error);
                 }
@@ -340,7 +340,7 @@ impl Shelf {
 
     /// Reads and verifies the frame at a place.
     pub(crate) async fn frame(&self, place: &Place) -> Result<Frame, ReadError> {
-        match place.bytes.clone().map(|bytes| decode(bytes, place.offset)) {
+        match place.bytes.clone().map(|bytes| self.bugs.decode(bytes, place.offset)) {
             Some(Ok(frame)) => Ok(frame),
             None | Some(Err(FrameError::Short { .. })) => {
                 self.frame_at(&place.file, place.offset).await
@@ -352,21 +352,21 @@ impl Shelf {
     /// Reads and verifies the frame at `offset` of a file.
     pub(crate) async fn frame_at(&self, file: &DataFile, offset: u64) -> Result<Frame, ReadError> {
         if let Some(bytes) = file.data.try_from(offset) {
-            match decode(bytes, offset) {
+            match self.bugs.decode(bytes, offset) {
                 Ok(frame) => return Ok(frame),
                 Err(FrameError::Short { .. }) => {} // it goes on behind what was at hand
                 Err(error) => return Err(self.frame_error(file, offset, &error)),
             }
         }
         let header = self.bytes(file, offset, FRAME_HEADER_LEN).await?;
-        let header =
-            decode_header(&header).map_err(|error| self.frame_error(file, offset, &error))?;
+        let header = self.bugs.decode_header(&header);
+        let header = header.map_err(|error| self.frame_error(file, offset, &error))?;
         let len = usize::try_from(header.frame_len()).unwrap_or(usize::MAX);
         let bytes = match file.data.try_get(offset, len) {
             Some(bytes) => bytes,
             None => self.bytes(file, offset, len).await?,
         };
-        decode(bytes, offset).map_err(|error| self.frame_error(file, offset, &error))
+        self.bugs.decode(bytes, offset).map_err(|error| self.frame_error(file, offset, &error))
     }
 
     async fn bytes(&self, file: &DataFile, offset: u64, len: usize) -> Result<Bytes, ReadError> {

@@ -28,6 +28,8 @@ pub(crate) struct IndexRepairs {
 #[derive(Debug, Default)]
 struct State {
     wanted: BTreeSet<u64>,
+    /// Rebuilt in this life.
+    rebuilt: BTreeSet<u64>,
     hopeless: BTreeSet<u64>,
     /// Nobody will rebuild any more.
     is_over: bool,
@@ -40,6 +42,14 @@ impl IndexRepairs {
         if !state.is_over && !state.hopeless.contains(&segment) {
             state.wanted.insert(segment);
         }
+    }
+
+    /// Whether it helps to look into this segment's index once more: a rebuild of it is due, or was done. Between the
+    /// damaged page and this question a read may look at other segments, and the rebuild come and go.
+    pub(crate) fn is_worth_a_retry(&self, segment: u64) -> bool {
+        let state = self.state();
+        state.wanted.contains(&segment)
+            || (state.rebuilt.contains(&segment) && !state.hopeless.contains(&segment))
     }
 
     /// Whether a rebuild of this segment's index is due.
@@ -56,9 +66,10 @@ impl IndexRepairs {
     pub(crate) fn done(&self, segment: u64, outcome: Outcome) {
         let mut state = self.state();
         state.wanted.remove(&segment);
-        if outcome == Outcome::Hopeless {
-            state.hopeless.insert(segment);
-        }
+        match outcome {
+            Outcome::Rebuilt => state.rebuilt.insert(segment),
+            Outcome::Hopeless => state.hopeless.insert(segment),
+        };
         drop(state);
         self.changed.notify_waiters();
     }
@@ -104,6 +115,9 @@ mod tests {
         assert_eq!(repairs.next(), None);
         repairs.want(2);
         assert!(repairs.is_wanted(2), "it may rot again");
+        repairs.done(2, Outcome::Rebuilt);
+        assert!(repairs.is_worth_a_retry(2), "who met the damage before the rebuild asks now");
+        assert!(!repairs.is_worth_a_retry(3), "there is no hope");
         repairs.end();
         repairs.want(4);
         assert_eq!(repairs.next(), None);

@@ -23,6 +23,7 @@
 //! Invariant: no slice that a sector border cuts out of a written frame is all zero, unless its mask is 255.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use sierradb_io::{Io, MutantFlag, mutant_flag};
 
 use super::mask;
 
@@ -353,6 +354,53 @@ pub(crate) fn encode(entry: &LogEntry, place: FramePlace) -> EncodedFrame {
     EncodedFrame { header, header_crc, pad: pad_for(body.len()), body, len: entry.frame_len() }
 }
 
+/// Deliberate bugs in the decoder; none, and of no size, without feature `mutants`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Bugs {
+    no_header_crc: MutantFlag,
+    no_body_crc: MutantFlag,
+}
+
+impl Bugs {
+    /// Those that are switched on in this world.
+    pub(crate) fn of(io: &Io) -> Self {
+        Self {
+            no_header_crc: mutant_flag!(io, no_header_crc),
+            no_body_crc: mutant_flag!(io, no_body_crc),
+        }
+    }
+
+    /// As the function of this name.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn decode(self, bytes: Bytes, offset: u64) -> Result<Frame, FrameError> {
+        let header = decode_header_with(&bytes, self)?;
+        decode_body_with(header, bytes, offset, self)
+    }
+
+    /// As the function of this name.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn decode_header(self, bytes: &[u8]) -> Result<FrameHeader, FrameError> {
+        decode_header_with(bytes, self)
+    }
+
+    /// As the function of this name.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn decode_body(
+        self,
+        header: FrameHeader,
+        bytes: Bytes,
+        offset: u64,
+    ) -> Result<Frame, FrameError> {
+        decode_body_with(header, bytes, offset, self)
+    }
+}
+
 /// A checked frame header: its checksum holds and every field is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
@@ -399,6 +447,10 @@ impl FrameHeader {
 /// # Errors
 /// [`FrameError`], in this order: too short, magic, checksum, version, kind, fields.
 pub(crate) fn decode_header(bytes: &[u8]) -> Result<FrameHeader, FrameError> {
+    decode_header_with(bytes, Bugs::default())
+}
+
+fn decode_header_with(bytes: &[u8], bugs: Bugs) -> Result<FrameHeader, FrameError> {
     let Some(header) = bytes.first_chunk::<FRAME_HEADER_LEN>() else {
         return Err(FrameError::short(FRAME_HEADER_LEN, bytes.len()));
     };
@@ -408,7 +460,7 @@ pub(crate) fn decode_header(bytes: &[u8]) -> Result<FrameHeader, FrameError> {
         return Err(FrameError::Magic { found: magic });
     }
     let (header_crc, actual) = (fields.get_u32_le(), crc32c::crc32c(fields));
-    if header_crc != actual {
+    if header_crc != actual && !bugs.no_header_crc.is_on() {
         return Err(FrameError::HeaderChecksum { stored: header_crc, actual });
     }
     let (body_crc, body_len, prev_crc) =
@@ -492,8 +544,7 @@ impl Frame {
 /// # Errors
 /// [`FrameError`]; [`FrameError::Short`] if the frame goes on behind `bytes`, with the length needed.
 pub(crate) fn decode(bytes: Bytes, offset: u64) -> Result<Frame, FrameError> {
-    let header = decode_header(&bytes)?;
-    decode_body(header, bytes, offset)
+    Bugs::default().decode(bytes, offset)
 }
 
 /// The rest of [`decode`] for a caller that has checked the header already.
@@ -502,15 +553,24 @@ pub(crate) fn decode(bytes: Bytes, offset: u64) -> Result<Frame, FrameError> {
 /// As [`decode`].
 pub(crate) fn decode_body(
     header: FrameHeader,
+    bytes: Bytes,
+    offset: u64,
+) -> Result<Frame, FrameError> {
+    decode_body_with(header, bytes, offset, Bugs::default())
+}
+
+fn decode_body_with(
+    header: FrameHeader,
     mut bytes: Bytes,
     offset: u64,
+    bugs: Bugs,
 ) -> Result<Frame, FrameError> {
     let short = FrameError::Short { needed: header.frame_len(), available: bytes.len() };
     let body_len = usize::try_from(header.body_len).map_err(|_| short.clone())?;
     let pad = pad_for(body_len);
     let body_end = FRAME_HEADER_LEN + body_len;
     let found = bytes.get(body_end..body_end + pad.len()).ok_or(short)?;
-    if found != pad {
+    if found != pad && !bugs.no_body_crc.is_on() {
         let found = Bytes::copy_from_slice(found);
         // A bad body is the worse news, and told first.
         check_stored(&header, bytes.get(FRAME_HEADER_LEN..body_end).unwrap_or_default())?;
@@ -520,7 +580,9 @@ pub(crate) fn decode_body(
     bytes.truncate(body_end);
     bytes.advance(FRAME_HEADER_LEN);
     let body = unmasked(&header, bytes);
-    check_body(&body, header.body_crc)?;
+    if !bugs.no_body_crc.is_on() {
+        check_body(&body, header.body_crc)?;
+    }
     Ok(Frame { header, offset, body })
 }
 

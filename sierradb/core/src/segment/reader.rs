@@ -23,6 +23,7 @@ const SINGLE_READ_LEN: usize = 4096;
 pub(crate) struct FrameReader {
     window: Window,
     segment: ActiveSegment,
+    bugs: frame::Bugs,
 }
 
 impl FrameReader {
@@ -35,7 +36,13 @@ impl FrameReader {
         file: Arc<dyn File>,
         segment: ActiveSegment,
     ) -> Result<Self, DiskError> {
-        Ok(Self { window: Window::open(file).await?, segment })
+        Ok(Self { window: Window::open(file).await?, segment, bugs: frame::Bugs::default() })
+    }
+
+    /// The same with deliberate bugs.
+    #[must_use]
+    pub(crate) fn with(self, bugs: frame::Bugs) -> Self {
+        Self { bugs, ..self }
     }
 
     /// The next frame; `None` if the file ends exactly where it would begin. After an error the position stays.
@@ -48,7 +55,8 @@ impl FrameReader {
             return Ok(None);
         }
         let bytes = self.window.at_least(offset, FRAME_HEADER_LEN).await?;
-        let header = frame::decode_header(&bytes).map_err(|cause| self.bad(cause.into()))?;
+        let header = self.bugs.decode_header(&bytes);
+        let header = header.map_err(|cause| self.bad(cause.into()))?;
         let frame_len = header.frame_len();
         if offset.saturating_add(frame_len) > self.window.len() {
             let available = self.window.len().saturating_sub(offset);
@@ -58,7 +66,7 @@ impl FrameReader {
         let want = usize::try_from(frame_len).unwrap_or(usize::MAX);
         let bytes =
             if bytes.len() < want { self.window.at_least(offset, want).await? } else { bytes };
-        let frame = frame::decode_body(header, bytes, offset);
+        let frame = self.bugs.decode_body(header, bytes, offset);
         let frame = frame.map_err(|cause| self.bad(cause.into()))?;
         self.segment.follow(&frame).map_err(|cause| self.bad(cause.into()))?;
         Ok(Some(frame))

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use sierradb_io::{DiskError, File, Io, OpenOptions};
+use sierradb_io::{DiskError, File, Io, OpenOptions, mutant};
 
 use super::file::SegmentFile;
 use crate::limits::{SPACE_AHEAD_BYTES, SPACE_STEP_BYTES, ZERO_BELOW_BYTES_PER_SECOND};
@@ -88,7 +88,9 @@ impl SegmentSpace {
     ) -> Result<Self, DiskError> {
         let path = dir.join(SegmentFile::Log.name(number));
         let file = io.disk().open(&path, OpenOptions::CREATE_NEW).await?;
-        io.disk().sync_dir(dir).await?;
+        if !mutant!(io, skip_dir_sync) {
+            io.disk().sync_dir(dir).await?;
+        }
         Ok(Self::ready_up_to(file, limit_bytes, 0))
     }
 
