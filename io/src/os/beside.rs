@@ -113,8 +113,7 @@ mod tests {
         let name = Arc::new(Mutex::new(None));
         let told = Arc::clone(&name);
         beside.run(Box::pin(async move { *told.lock().unwrap() = thread_name() })).await;
-        let name = name.lock().unwrap().clone();
-        name
+        name.lock().unwrap().clone()
     }
 
     #[test]
