@@ -19,8 +19,10 @@
 //! file (offset 0) before it goes on: a torn first batch is cut there, damage is found there.
 
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_FRAMES};
+use crate::manifest::Manifest;
 use crate::segment::aftermath::{Aftermath, Nature, Slices};
 use crate::segment::file::SegmentHeader;
+use crate::segment::frame::frame_len;
 
 /// All that a judgement rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,15 @@ pub(crate) struct Scene {
     pub(crate) max_frame_len: u64,
     /// What the files of later segments hold.
     pub(crate) later: Later,
+}
+
+/// Room for the transaction header and rounding above the sum rule of the transaction limit.
+const BODY_SLACK: u64 = 4096;
+
+/// Length of the largest frame that a database may hold.
+pub(crate) fn max_frame_len(manifest: &Manifest) -> u64 {
+    let limit = manifest.max_transaction_bytes.saturating_add(BODY_SLACK);
+    frame_len(u32::try_from(limit).unwrap_or(u32::MAX))
 }
 
 /// What the files behind the one in question hold.

@@ -12,19 +12,18 @@ use super::damaged;
 use super::recovery::RecoverySettings;
 use super::seal;
 use super::slots::State;
-use super::verdict::{Later, Scene, Verdict, judge};
+use super::verdict::{Later, Scene, Verdict, judge, max_frame_len};
 use crate::error::OpenError;
 use crate::index::live::LiveIndex;
 use crate::index::lookup::{Damage, DataFile, LiveSegment, SealedSegment};
 use crate::index::sealed::{Expect, SealedIndex};
 use crate::limits::MAX_ROLLED_SEGMENTS;
-use crate::manifest::Manifest;
 use crate::read::fetch::CachedFile;
 use crate::segment::aftermath::{Nature, holds_bytes, inspect};
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::event_codec::event_keys;
 use crate::segment::file::{ActiveSegment, FIRST_FRAME_OFFSET, LogEnd, SegmentFile, SegmentHeader};
-use crate::segment::frame::{Bugs, Frame, FrameKind, frame_len};
+use crate::segment::frame::{Bugs, Frame, FrameKind};
 use crate::segment::reader::{FrameReader, ReadHeaderError, ScanError, read_frame};
 use crate::store::bucket_dir;
 
@@ -534,15 +533,6 @@ async fn log_end(file: &dyn File, end: LogPosition) -> Option<LogEnd> {
         }
     };
     Some(LogEnd { next_index, last_term, chain: end.chain, end_offset: end.end_offset })
-}
-
-/// Room for the transaction header and rounding above the sum rule of the transaction limit.
-const BODY_SLACK: u64 = 4096;
-
-/// Length of the largest frame that a database may hold.
-pub(crate) fn max_frame_len(manifest: &Manifest) -> u64 {
-    let limit = manifest.max_transaction_bytes.saturating_add(BODY_SLACK);
-    frame_len(u32::try_from(limit).unwrap_or(u32::MAX))
 }
 
 async fn later_of(later: &[Candidate]) -> Result<Later, DiskError> {

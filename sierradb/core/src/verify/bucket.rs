@@ -13,8 +13,7 @@ use super::report::{
 use super::run::OnProgress;
 use super::slots;
 use crate::bucket::checkpoint;
-use crate::bucket::verdict::{Later, NextGood, Scene, Verdict, judge};
-use crate::bucket::walk::max_frame_len;
+use crate::bucket::verdict::{Later, NextGood, Scene, Verdict, judge, max_frame_len};
 use crate::limits::MAX_ROLLED_SEGMENTS;
 use crate::manifest::Manifest;
 use crate::segment::aftermath::{Aftermath, inspect};
