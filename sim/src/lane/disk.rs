@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sierradb::{Database, DatabaseOptions, PartitionId, Preallocate};
@@ -130,10 +130,8 @@ impl<'a> Run<'a> {
         self.damage_files();
         let watch = Watch::default();
         let io = watch.listen(&self.world.host.boot());
-        let kind = if self.draw.chance(1, 4) { CrashKind::Kill } else { CrashKind::Power };
-        self.arm_crash(kind);
-        self.inject_errors();
-        let closes = self.draw.chance(1, 4);
+        let (kind, closes) = self.arm_end();
+        self.inject_errors(closes);
         let host = self.world.host.clone();
         let lives = async {
             let Some(db) = self.open(io, &watch).await? else { return Ok(()) };
@@ -255,13 +253,20 @@ impl<'a> Run<'a> {
     /// A disk that loses all it lied about leaves the log a prefix of what it was: a start may not go by what lies
     /// beyond. Sealed segments are not read at a start; their index files vouch for them.
     fn nothing_beyond_the_log(&self, db: &Database) -> Checked {
-        let is_prefix = self.spec.machine.survival == Survival::Permille(0);
-        let is_sealed = |(path, _): &(PathBuf, u64)| path.extension().is_some_and(|it| it == "idx");
-        if !is_prefix || self.world.host.files().iter().any(is_sealed) {
+        if self.spec.machine.survival != Survival::Permille(0) {
             return Ok(());
         }
+        let files = self.world.host.files();
+        let is_index = |path: &Path| path.extension().is_some_and(|it| it == "idx");
+        let ghost = self.world.ghost.borrow();
+        let is_sealed = |partition: u16| {
+            let dir = ghost.bucket_dir(partition % self.spec.buckets);
+            files
+                .iter()
+                .any(|(path, _)| is_index(path) && dir.is_some_and(|it| path.starts_with(it)))
+        };
         let stored = Ghost::count_seen(&self.dir, self.spec.buckets, &self.world.host);
-        for partition in 0..self.spec.partitions {
+        for partition in (0..self.spec.partitions).filter(|it| !is_sealed(*it)) {
             // A bucket that found its log damaged refuses to tell.
             if let Ok(Some(last)) = db.partition_sequence(PartitionId(partition)) {
                 let found = stored.get(&partition).copied().unwrap_or(0);

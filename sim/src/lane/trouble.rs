@@ -28,8 +28,18 @@ const FRAME_HEADER_BYTES: u64 = 64;
 const LIES: u64 = 40;
 
 impl Run<'_> {
-    /// Chooses where the boot that begins now is to end.
-    pub(super) fn arm_crash(&mut self, kind: CrashKind) {
+    /// Chooses how the boot that begins now is to end, and whether its store is closed before.
+    pub(super) fn arm_end(&mut self) -> (CrashKind, bool) {
+        // A close notes how far the log goes; the power cut behind it shows what the disk had lied about.
+        if self.spec.trouble == Trouble::Lying && self.draw.chance(1, 2) {
+            return (CrashKind::Power, true);
+        }
+        let kind = if self.draw.chance(1, 4) { CrashKind::Kill } else { CrashKind::Power };
+        self.arm_crash(kind);
+        (kind, self.draw.chance(1, 4))
+    }
+
+    fn arm_crash(&mut self, kind: CrashKind) {
         let draw = &mut self.draw;
         let far = draw.below(5);
         let point = match draw.below(20) {
@@ -53,15 +63,17 @@ impl Run<'_> {
     }
 
     /// Faults of operations to come.
-    pub(super) fn inject_errors(&mut self) {
+    pub(super) fn inject_errors(&mut self, closes: bool) {
         match self.spec.trouble {
             Trouble::Errors => {
                 let choice = self.failing_operation();
                 self.fail(choice);
                 self.fail((DiskOp::Sync, OpFault::Eio, ".seg"));
             }
-            Trouble::Lying => self.lie(),
-            Trouble::Crashes
+            // A log that lost more than a checkpoint knows of is damaged for good: mostly it is to know.
+            Trouble::Lying if closes || self.draw.chance(1, 4) => self.lie(),
+            Trouble::Lying
+            | Trouble::Crashes
             | Trouble::Derived
             | Trouble::Full
             | Trouble::Rot
@@ -93,7 +105,7 @@ impl Run<'_> {
 
     /// From some sync on, all of them are forgotten.
     fn lie(&mut self) {
-        let after = self.draw.below(16);
+        let after = self.draw.below(8);
         if self.draw.chance(2, 3) {
             let count = if self.draw.chance(1, 4) { 1 } else { LIES };
             for _ in 0..count {

@@ -273,9 +273,13 @@ impl Ghost {
         &self.progress
     }
 
+    /// Where the files of a bucket are.
+    pub fn bucket_dir(&self, bucket: u16) -> Option<&Path> {
+        self.readers.get(usize::from(bucket)).map(|(dir, _)| dir.as_path())
+    }
+
     /// Path of a segment file.
     pub fn segment_path(&self, place: &FramePlace) -> Option<PathBuf> {
-        let (dir, _) = self.readers.get(usize::from(place.bucket))?;
-        Some(dir.join(segment_name(place.segment)))
+        Some(self.bucket_dir(place.bucket)?.join(segment_name(place.segment)))
     }
 }
