@@ -212,6 +212,20 @@ fn a_new_file_on_a_poisoned_files_inode_is_healthy() {
     }
 }
 
+#[test]
+fn beginning_a_sync_changes_no_byte_and_no_length() {
+    let (_dir, _disk, file) = fresh();
+    let bytes: Vec<u8> = (0..20_000u32).map(|at| at.to_le_bytes()[0]).collect();
+    wait(file.write_all_at(vec![Bytes::from(bytes.clone())], 0)).unwrap();
+    for (offset, len) in [(0, 0), (0, 20_000), (4_000, 9_000), (19_999, 1 << 40), (1 << 40, 1)] {
+        file.begin_sync(offset, len);
+        assert_eq!(content(file.as_ref()), bytes, "{offset} {len}");
+    }
+    wait(file.sync_data()).unwrap();
+    file.begin_sync(0, 20_000); // where nothing is dirty, cached pages may go
+    assert_eq!(content(file.as_ref()), bytes);
+}
+
 #[tokio::test]
 #[should_panic(expected = "would stall a shared runtime thread")]
 async fn writing_from_a_shared_runtime_thread_is_a_bug() {

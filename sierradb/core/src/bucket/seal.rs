@@ -59,31 +59,24 @@ pub(crate) enum SealError {
 impl SealError {
     /// Whether it is the disk's error of the moment, and not what the segment holds.
     pub(crate) fn may_pass(&self) -> bool {
-        match self {
-            Self::Disk(_) | Self::Index(IndexError::Disk(_)) => true,
-            Self::Cut(_)
-            | Self::Scan(_)
-            | Self::Events { .. }
-            | Self::Build(_)
-            | Self::Index(_)
-            | Self::Length { .. }
-            | Self::Header { .. } => false,
-        }
+        self.of_the_moment().is_some()
     }
 
     /// Whether it is for lack of space, which returns.
     pub(crate) fn is_full(&self) -> bool {
+        self.of_the_moment().is_some_and(|error| error.kind == DiskErrorKind::NoSpace)
+    }
+
+    fn of_the_moment(&self) -> Option<&DiskError> {
         match self {
-            Self::Disk(error) | Self::Index(IndexError::Disk(error)) => {
-                error.kind == DiskErrorKind::NoSpace
-            }
+            Self::Disk(error) | Self::Index(IndexError::Disk(error)) => Some(error),
             Self::Cut(_)
             | Self::Scan(_)
             | Self::Events { .. }
             | Self::Build(_)
             | Self::Index(_)
             | Self::Length { .. }
-            | Self::Header { .. } => false,
+            | Self::Header { .. } => None,
         }
     }
 

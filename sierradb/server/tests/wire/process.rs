@@ -262,6 +262,53 @@ fn a_killed_server_has_every_event_it_acknowledged() {
     }
 }
 
+/// Names of the threads of a process.
+#[cfg(target_os = "linux")]
+fn threads(process: &Process) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", process.child.id())).unwrap();
+    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).unwrap();
+    tasks.map(|task| name(task.unwrap()).trim_end().to_owned()).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn long_scans_of_several_clients_use_a_second_thread_and_read_as_any() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = command(dir.path(), &["--dir", "./data", "--client-address", "127.0.0.1:0"]);
+    command.env("SIERRA_THREADS_SERVE", "1");
+    let process = Process::launch(command);
+    let mut newer = process.resp3();
+    let mut older = Client::connect(process.addr);
+    for _ in 0..40 {
+        assert!(matches!(newer.call("EAPPEND s E METADATA m PAYLOAD payload"), Value::Map(_)));
+    }
+    newer.call("ESCAN s - + COUNT 15");
+    assert!(!threads(&process).contains(&"scans".to_owned()), "not for short ones");
+
+    let scan = "ESCAN s - + COUNT 30";
+    let alone = newer.call(scan); // the second scan of this client in a row
+    assert_eq!(items(&get(&alone, "events")).len(), 30);
+    assert!(!threads(&process).contains(&"scans".to_owned()), "not for one client");
+    let first_of_older = older.call(scan);
+    assert!(threads(&process).contains(&"scans".to_owned()));
+    assert_eq!(older.call(scan), first_of_older, "in the older dialect, here and there");
+    assert_eq!(newer.call(scan), alone, "in the newer one");
+
+    // Many at once, with something short behind each: answered in order, whoever read it.
+    for _ in 0..50 {
+        for client in [&mut newer, &mut older] {
+            client.send(scan);
+            client.send("ESVER s");
+        }
+    }
+    for _ in 0..50 {
+        assert_eq!(newer.reply(), alone);
+        assert_eq!(integer(&newer.reply()), 39);
+        assert_eq!(older.reply(), first_of_older);
+        assert_eq!(integer(&older.reply()), 39);
+    }
+}
+
 #[test]
 fn the_peer_id_stays() {
     let dir = tempfile::tempdir().unwrap();
