@@ -20,13 +20,16 @@ use crate::{DiskError, DiskErrorKind, DiskFut, DiskOp, File, Fut};
 /// Slices handed to one `pwritev`; a longer list takes several calls. Kept on the stack.
 const SLICES_PER_CALL: usize = 64;
 
+/// Bytes handed to one call at most. Linux caches what one call wrote as one piece of up to some megabytes, and every
+/// later small write and sync in it walks over the whole piece: on space prepared by calls of 1 MiB they took twice
+/// the processor time.
+const BYTES_PER_CALL: usize = 64 << 10;
+
 /// Ranges longer than this are zeroed by the file system, which then need not transfer them. Shorter ones are
 /// written: that costs no change of the extent tree.
 const ZERO_BY_WRITING: u64 = 1 << 20;
 
-/// Zeros are written in calls of this size. Linux caches what one call wrote as one piece, and each later sync walks
-/// over whole pieces: behind calls of 1 MiB a small write and its sync took twice the processor time.
-static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; BYTES_PER_CALL] = [0; BYTES_PER_CALL];
 
 /// A file of the machine.
 pub(super) struct OsFile {
@@ -277,11 +280,17 @@ fn write_slices(file: &fs::File, bufs: &[Bytes], mut offset: u64) -> io::Result<
             rest = tail;
         }
         let mut slices = [IoSlice::new(&[]); SLICES_PER_CALL];
-        let mut used = 0;
+        let (mut used, mut room) = (0, BYTES_PER_CALL);
         for (slice, buf) in slices.iter_mut().zip(rest) {
             let start = if used == 0 { skip } else { 0 };
-            *slice = IoSlice::new(buf.get(start..).unwrap_or_default());
+            let piece = buf.get(start..).unwrap_or_default();
+            let piece = piece.get(..room).unwrap_or(piece);
+            *slice = IoSlice::new(piece);
             used += 1;
+            room -= piece.len();
+            if room == 0 {
+                break;
+            }
         }
         let Some(batch) = slices.get(..used).filter(|batch| !batch.is_empty()) else {
             return Ok(());

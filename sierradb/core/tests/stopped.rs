@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sierradb::{AppendError, Database, DatabaseOptions, ReadRange};
-use sierradb_io::DiskOp;
 use sierradb_io::sim::{Fault, OpFault, SimHost, Target, run};
+use sierradb_io::{DiskOp, Io};
 use uuid::Uuid;
 
 use crate::support::one_event;
@@ -138,6 +138,26 @@ fn a_bucket_that_stops_while_it_waits_for_sealing_closes_at_once() {
     });
 }
 
+/// Two buckets and a key of each.
+async fn open_two(io: &Io) -> (Database, [Uuid; 2]) {
+    let two = DatabaseOptions { partition_count: 2, bucket_count: 2, ..options() };
+    let db = Database::open_with(io.clone(), Path::new(DIR), two).await.unwrap();
+    let keys = [0, 1 << 46].map(Uuid::from_u128);
+    assert_eq!(keys.map(|key| db.partition_of_key(key).get()), [0, 1]);
+    (db, keys)
+}
+
+/// Appends of a key are answered soon, also in batches of several, one after another.
+async fn goes_on(io: &Io, db: &Database, key: Uuid) {
+    for batch in 0..4u64 {
+        let number = |nth: u64| 5_000 + 10 * batch + nth;
+        let append = |nth| db.begin_append(one_event(key, number(nth), 100));
+        let appends = futures_util::future::try_join_all((0..8).map(append));
+        let answer = io.timeout(Duration::from_millis(500), appends).await;
+        assert!(matches!(answer, Some(Ok(_))), "batch {batch}: {answer:?}");
+    }
+}
+
 #[test]
 fn a_bucket_that_waits_for_its_seal_holds_up_no_other() {
     run(4, |host| async move {
@@ -147,11 +167,8 @@ fn a_bucket_that_waits_for_its_seal_holds_up_no_other() {
             let (target, fault) = (index.clone(), OpFault::Errno(24));
             host.inject(Fault::On { op: DiskOp::Open, target, after, fault });
         }
-        let two = DatabaseOptions { partition_count: 2, bucket_count: 2, ..options() };
         let io = host.boot();
-        let db = Database::open_with(io.clone(), Path::new(DIR), two).await.unwrap();
-        let keys = [0, 1 << 46].map(Uuid::from_u128);
-        assert_eq!(keys.map(|key| db.partition_of_key(key).get()), [0, 1]);
+        let (db, keys) = open_two(&io).await;
         let mut number = 0;
         while host.mark_hits("segment.roll_waits_for_seal") == 0 {
             assert!(number < 1_000, "the log never waits");
@@ -159,13 +176,38 @@ fn a_bucket_that_waits_for_its_seal_holds_up_no_other() {
             drop(db.begin_append(one_event(keys[0], number, 1000)));
             io.sleep(Duration::from_millis(1)).await;
         }
-        let other = db.append_events(one_event(keys[1], 5_000, 1000));
-        let answer = io.timeout(Duration::from_millis(500), other).await;
-        assert!(matches!(answer, Some(Ok(_))), "{answer:?}");
+        goes_on(&io, &db, keys[1]).await;
         let last = db.append_events(one_event(keys[0], 6_000, 1000));
         let begun = host.world_time();
         assert!(last.await.is_ok());
         assert!(host.world_time() - begun > Duration::from_millis(500), "it did wait");
+        db.close().await;
+    });
+}
+
+#[test]
+fn a_bucket_that_waits_for_space_holds_up_no_other() {
+    run(5, |host| async move {
+        let io = host.boot();
+        let (db, keys) = open_two(&io).await;
+        // In the background the next segment finds no handle, so its writer makes the space, and that takes long.
+        let stall = OpFault::Stall(Duration::from_secs(3));
+        for (op, fault) in [(DiskOp::Open, OpFault::Errno(24)), (DiskOp::Allocate, stall)] {
+            let target = Target::Path(segment(2));
+            host.inject(Fault::On { op, target, after: 0, fault });
+        }
+        let mut number = 0;
+        while host.mark_hits("append.space_not_ready") == 0 {
+            assert!(number < 1_000, "space is always ready");
+            number += 1;
+            drop(db.begin_append(one_event(keys[0], number, 1000)));
+            io.sleep(Duration::from_millis(1)).await;
+        }
+        let last = db.append_events(one_event(keys[0], 6_000, 1000));
+        let begun = host.world_time();
+        goes_on(&io, &db, keys[1]).await;
+        assert!(last.await.is_ok());
+        assert!(host.world_time() - begun > Duration::from_secs(2), "it did wait");
         db.close().await;
     });
 }

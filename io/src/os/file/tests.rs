@@ -213,6 +213,18 @@ fn a_new_file_on_a_poisoned_files_inode_is_healthy() {
 }
 
 #[test]
+fn buffers_longer_than_a_call_are_written_whole_and_in_order() {
+    let (_dir, _disk, file) = fresh();
+    let lens = [1, BYTES_PER_CALL - 1, BYTES_PER_CALL, 0, 3 * BYTES_PER_CALL + 7, 100];
+    let buf = |(number, len): (u8, usize)| {
+        Bytes::from((0..len).map(|at| number.wrapping_add(at.to_le_bytes()[0])).collect::<Vec<_>>())
+    };
+    let bufs: Vec<Bytes> = (1u8..).zip(lens).map(buf).collect();
+    wait(file.write_all_at(bufs.clone(), 0)).unwrap();
+    assert!(content(file.as_ref()) == bufs.concat());
+}
+
+#[test]
 fn beginning_a_sync_changes_no_byte_and_no_length() {
     let (_dir, _disk, file) = fresh();
     let bytes: Vec<u8> = (0..20_000u32).map(|at| at.to_le_bytes()[0]).collect();

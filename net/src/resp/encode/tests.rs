@@ -48,6 +48,24 @@ fn numbers_are_exact_at_their_ends() {
 }
 
 #[test]
+fn pieces_of_any_length_keep_their_order() {
+    // Each length of a bulk string meets the end of the stage elsewhere.
+    for len in 0..2 * STAGE_BYTES + 10 {
+        let payload = vec![b'x'; len];
+        let mut out = BytesMut::new();
+        let mut encoder = Encoder::new(&mut out, Dialect::Resp3);
+        for _ in 0..3 {
+            encoder.word("key");
+            encoder.integer(7);
+            encoder.bulk(&payload);
+        }
+        drop(encoder);
+        let one = [format!("+key\r\n:7\r\n${len}\r\n").as_bytes(), &payload, b"\r\n"].concat();
+        assert_eq!(out, one.repeat(3), "{len}");
+    }
+}
+
+#[test]
 #[should_panic(expected = "beyond what a reply can carry")]
 fn numbers_beyond_the_protocol_are_a_bug() {
     Encoder::new(&mut BytesMut::new(), Dialect::Resp3).integer(1 << 63);
