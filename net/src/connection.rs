@@ -146,12 +146,14 @@ impl Connection {
     fn poll_write(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         loop {
             self.outgoing.collect(context);
-            let mut slices = [IoSlice::new(&[]); limits::WRITE_SLICES];
-            let used = self.outgoing.slices(&mut slices);
-            let Some(batch) = slices.get(..used).filter(|batch| !batch.is_empty()) else {
+            if self.outgoing.is_empty() {
                 return Ok(());
+            }
+            let written = match self.outgoing.only_replies() {
+                Some(replies) => Pin::new(&mut self.stream).poll_write(context, replies)?,
+                None => self.poll_write_pieces(context)?,
             };
-            match Pin::new(&mut self.stream).poll_write_vectored(context, batch)? {
+            match written {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(count) => {
                     self.sent_bytes += u64::try_from(count).unwrap_or(0);
@@ -162,16 +164,24 @@ impl Connection {
         }
     }
 
+    fn poll_write_pieces(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); limits::WRITE_SLICES];
+        let used = self.outgoing.slices(&mut slices);
+        let pieces = slices.get(..used).unwrap_or_default();
+        Pin::new(&mut self.stream).poll_write_vectored(context, pieces)
+    }
+
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Turn>> {
         let room = self.decoder.missing().clamp(self.chunk, limits::READ_CHUNK_MAX_BYTES);
         let buffer = self.decoder.input_with_room(room);
+        let offered = buffer.capacity() - buffer.len();
         let read = pin!(self.stream.read_buf(buffer));
         let Poll::Ready(count) = read.poll(context)? else { return Poll::Pending };
         if count == 0 {
             return Poll::Ready(Ok(Turn::Ended));
         }
         self.received_bytes += u64::try_from(count).unwrap_or(0);
-        if count >= self.chunk {
+        if count == offered {
             self.chunk = (self.chunk * 2).min(limits::READ_CHUNK_MAX_BYTES);
         } else if count < self.chunk / 4 {
             self.chunk = (self.chunk / 2).max(limits::READ_CHUNK_MIN_BYTES);

@@ -29,6 +29,8 @@ pub struct Outgoing {
     frames: VecDeque<Frame>,
     /// Bytes of the first frame already written.
     front_written: usize,
+    /// Whom the next push wakes, as long as there was no news.
+    registered: Option<Waker>,
     shared: Arc<Shared>,
 }
 
@@ -37,6 +39,8 @@ pub struct Outgoing {
 struct Shared {
     /// Bytes that pushes may still take.
     budget: Semaphore,
+    /// A frame was sent or a subscription closed since the connection's last look. Set under the lock of `waiting`.
+    has_news: AtomicBool,
     /// A subscription was closed, so frames may have become void.
     has_closed: AtomicBool,
     waiting: Mutex<Waiting>,
@@ -62,6 +66,7 @@ impl Outgoing {
     pub fn new() -> Self {
         let shared = Shared {
             budget: Semaphore::new(limits::PUSH_BUDGET_BYTES),
+            has_news: AtomicBool::new(false),
             has_closed: AtomicBool::new(false),
             waiting: Mutex::default(),
         };
@@ -69,6 +74,7 @@ impl Outgoing {
             replies: BytesMut::new(),
             frames: VecDeque::new(),
             front_written: 0,
+            registered: None,
             shared: Arc::new(shared),
         }
     }
@@ -106,18 +112,25 @@ impl Outgoing {
     /// Takes over what subscriptions have sent, drops what closed ones left behind, and has the task of `context`
     /// woken by the next push if there is none. To be called before [`slices`](Self::slices).
     pub fn collect(&mut self, context: &Context<'_>) {
-        let mut waiting = self.shared.waiting();
-        self.frames.append(&mut waiting.frames);
-        if self.frames.is_empty() {
-            let current = context.waker();
-            if !waiting.waker.as_ref().is_some_and(|known| known.will_wake(current)) {
-                waiting.waker = Some(current.clone());
-            }
+        let current = context.waker();
+        let is_known = self.registered.as_ref().is_some_and(|known| known.will_wake(current));
+        if is_known && !self.shared.has_news.load(Ordering::Acquire) {
+            return; // nearly always: no lock is taken for a connection without subscriptions
         }
+        let mut waiting = self.shared.waiting();
+        self.shared.has_news.store(false, Ordering::Release);
+        self.frames.append(&mut waiting.frames);
+        waiting.waker = self.frames.is_empty().then(|| current.clone());
+        self.registered.clone_from(&waiting.waker);
         drop(waiting);
         if self.shared.has_closed.swap(false, Ordering::AcqRel) {
             self.discard_void();
         }
+    }
+
+    /// The replies, if nothing else is to be written.
+    pub fn only_replies(&self) -> Option<&[u8]> {
+        self.frames.is_empty().then_some(&self.replies)
     }
 
     /// The pieces to write next, in order; returns how many.
@@ -260,6 +273,7 @@ impl PushSender {
         let mut waiting = self.shared.waiting();
         self.refuse_closed()?; // under the lock: from `close` on, nothing enters the queue
         waiting.frames.push_back(Frame { bytes: frame, charge, is_void });
+        self.shared.has_news.store(true, Ordering::Release);
         let waker = waiting.waker.take();
         drop(waiting);
         places.forget(); // given back when the frame is written or discarded
@@ -275,6 +289,7 @@ impl PushSender {
         let mut waiting = self.shared.waiting();
         self.is_void.store(true, Ordering::Release);
         self.shared.has_closed.store(true, Ordering::Release);
+        self.shared.has_news.store(true, Ordering::Release);
         let waker = waiting.waker.take();
         drop(waiting);
         if let Some(waker) = waker {

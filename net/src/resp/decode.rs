@@ -56,12 +56,17 @@ impl Decoder {
         &mut self.buffer
     }
 
-    /// As [`input`](Self::input), with room for `room` more bytes. An empty buffer that is much larger is given back.
+    /// As [`input`](Self::input), with room for `room` more bytes, or between two requests for a quarter of that: what
+    /// is left of a buffer whose requests are still in work is worth filling. An empty buffer that is much larger is
+    /// given back.
     pub fn input_with_room(&mut self, room: usize) -> &mut BytesMut {
         if self.buffer.is_empty() && self.buffer.capacity() / 4 > room {
             self.buffer = BytesMut::new();
         }
-        self.buffer.reserve(room);
+        let least = if self.missing() > 0 { room } else { room / 4 };
+        if self.buffer.capacity() - self.buffer.len() < least {
+            self.buffer.reserve(room);
+        }
         &mut self.buffer
     }
 

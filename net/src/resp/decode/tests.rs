@@ -222,6 +222,33 @@ fn near_resp() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 
+#[test]
+fn what_is_left_of_a_buffer_is_filled_while_its_requests_are_in_work() {
+    let mut decoder = Decoder::new(LIMIT);
+    let mut in_work = Vec::new();
+    let mut buffers = std::collections::BTreeSet::new();
+    for _ in 0..100 {
+        let input = decoder.input_with_room(4096);
+        assert!(input.capacity() >= 1024);
+        input.extend_from_slice(b"*2\r\n$4\r\nECHO\r\n$5\r\nhello\r\n");
+        let request = decoder.next().unwrap().unwrap();
+        buffers.insert(request[1].as_ptr() as usize / 4096);
+        in_work.push(request);
+    }
+    assert!(buffers.len() <= 4, "{}", buffers.len());
+    assert!(in_work.iter().all(|request| request[1] == "hello"));
+}
+
+#[test]
+fn a_request_that_is_known_to_be_long_gets_all_the_room_it_needs() {
+    let mut decoder = Decoder::new(LIMIT);
+    decoder.input_with_room(4096).extend_from_slice(b"*2\r\n$4\r\nECHO\r\n$3500\r\n");
+    assert_eq!(decoder.next(), Ok(None));
+    let room = decoder.missing();
+    let input = decoder.input_with_room(room);
+    assert!(input.capacity() - input.len() >= room);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
