@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sierradb_io::Mono;
 use sierradb_protocol::ErrorCode;
+use sierradb_protocol::command::table::{COMMANDS, position};
 
 use crate::limits::LATENCY_BUCKETS;
 
@@ -21,6 +22,7 @@ pub(crate) struct Metrics {
     /// How often a subscription had to wait for its client.
     pub(crate) throttled: Counter,
     errors: [Counter; ErrorCode::ALL.len()],
+    /// In the order of [`COMMANDS`].
     per_command: Vec<CommandStats>,
     rate: Rate,
 }
@@ -77,8 +79,8 @@ struct Rate {
 }
 
 impl Metrics {
-    /// All zero, for commands of these sorted upper-case names.
-    pub(crate) fn new(started: Mono, names: impl Iterator<Item = &'static str>) -> Self {
+    /// All zero.
+    pub(crate) fn new(started: Mono) -> Self {
         Self {
             started,
             commands: Counter::default(),
@@ -88,7 +90,7 @@ impl Metrics {
             push_bytes: Counter::default(),
             throttled: Counter::default(),
             errors: std::array::from_fn(|_| Counter::default()),
-            per_command: names.map(CommandStats::new).collect(),
+            per_command: COMMANDS.iter().map(|spec| CommandStats::new(spec.name)).collect(),
             rate: Rate::default(),
         }
     }
@@ -105,8 +107,7 @@ impl Metrics {
     }
 
     fn command(&self, name: &str) -> Option<&CommandStats> {
-        let at = self.per_command.binary_search_by(|stats| stats.name.cmp(name)).ok()?;
-        self.per_command.get(at)
+        self.per_command.get(position(name.as_bytes())?)
     }
 
     fn count_error(&self, code: ErrorCode) {
@@ -216,7 +217,7 @@ mod tests {
 
     #[test]
     fn percentiles_come_from_the_buckets() {
-        let metrics = Metrics::new(Mono(0), ["PING"].into_iter());
+        let metrics = Metrics::new(Mono(0));
         for micros in 1..=100 {
             metrics.count(Some("PING"), Duration::from_micros(micros), Ended::Well);
         }

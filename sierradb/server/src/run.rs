@@ -8,7 +8,6 @@ use std::sync::Arc;
 use sierradb::{Database, OpenError};
 use sierradb_io::{Io, Listener, NetError, Shutdown, TaskName};
 use sierradb_net::Acceptor;
-use sierradb_protocol::command::table;
 use tokio::sync::oneshot;
 
 use crate::budget::Budget;
@@ -78,12 +77,11 @@ impl Server {
         peer_id: String,
         listener: Box<dyn Listener>,
     ) -> Self {
-        let names = table::COMMANDS.iter().map(|spec| spec.name);
         let addr = listener.local_addr();
         let max_clients = u32::try_from(config.network.max_clients).unwrap_or(u32::MAX);
         let acceptor = Acceptor::new(io.clone(), listener, max_clients);
         let shared = Arc::new(Shared {
-            metrics: Metrics::new(io.clock().now(), names),
+            metrics: Metrics::new(io.clock().now()),
             run_id: run_id(&io),
             counts: acceptor.counts(),
             addr,

@@ -43,9 +43,14 @@ static KEYS: [u128; COMMANDS.len()] = keys();
 
 /// The command of this name, in any case.
 pub fn find(name: &[u8]) -> Option<&'static Spec> {
+    position(name).and_then(|at| COMMANDS.get(at))
+}
+
+/// Where the command of this name, in any case, stands in [`COMMANDS`].
+pub fn position(name: &[u8]) -> Option<usize> {
     let at = KEYS.binary_search(&key(name)?).ok()?;
     // A NUL at the end of a name looks like none.
-    COMMANDS.get(at).filter(|spec| spec.name.len() == name.len())
+    COMMANDS.get(at).is_some_and(|spec| spec.name.len() == name.len()).then_some(at)
 }
 
 const fn keys() -> [u128; COMMANDS.len()] {
