@@ -31,6 +31,7 @@ pub use disk::{
     OpenOptions, Space,
 };
 pub use handle::{Fut, Io};
+pub use indexmap::Equivalent;
 pub use link::{Class, ClusterLink, LinkEpoch, LinkEvent, NodeId, SendError};
 pub use map::{Map, map};
 pub use net::{Listener, Net, NetError, NetErrorKind, NetFut, Stream};

@@ -1,6 +1,6 @@
 //! Doors to the codecs for fuzzers and benchmarks. No part of the interface that programs may rely on.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::segment::event_codec::{
@@ -14,14 +14,14 @@ use crate::segment::frame::{self, Frame, LogEntry};
 #[derive(Debug)]
 pub struct FrameRow {
     segment: ActiveSegment,
-    bytes: BytesMut,
+    bytes: Vec<u8>,
 }
 
 impl FrameRow {
     /// No frames yet; there is room for `segment_size_bytes` less the segment header.
     pub fn new(segment_size_bytes: u64) -> Self {
         let segment = ActiveSegment::new(SegmentHeader::first(1, segment_size_bytes, 32));
-        Self { segment, bytes: BytesMut::new() }
+        Self { segment, bytes: Vec::new() }
     }
 
     /// Encodes an event with this payload, as the planner and the writer do, and appends its frame; starts anew
@@ -52,7 +52,7 @@ impl FrameRow {
 
     /// The frames so far, without the segment header.
     pub fn into_bytes(self) -> Bytes {
-        self.bytes.freeze()
+        Bytes::from(self.bytes)
     }
 }
 
@@ -106,9 +106,9 @@ pub fn decode_anything(bytes: &[u8]) -> (u64, u64) {
         let event_count = u16::from_le_bytes(*count).max(1);
         let entry = LogEntry::transaction(1, event_count, 0, 0, Bytes::copy_from_slice(body));
         let place = ActiveSegment::new(SegmentHeader::first(1, 1 << 20, 1)).place(1);
-        let mut frame = BytesMut::new();
+        let mut frame = Vec::new();
         frame::encode(&entry, place).copy_to(&mut frame);
-        decoded += scan_events(frame.freeze()).0;
+        decoded += scan_events(frame.into()).0;
     }
     (decoded, scan_events(shared).0)
 }

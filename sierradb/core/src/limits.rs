@@ -132,8 +132,8 @@ pub const EXPIRY_INTERVAL: Duration = Duration::from_millis(250);
 /// Rolled segments per bucket that may wait for their index file; then the log waits.
 pub const MAX_ROLLED_SEGMENTS: usize = 2;
 
-/// Larger bodies are written from where they are; smaller ones are copied together first.
-pub const COPIED_BODY_BYTES: usize = 16 << 10;
+/// Bodies of longer frames are written from where they are; shorter frames are copied together first.
+pub const COPIED_FRAME_BYTES: u64 = 16 << 10;
 
 /// Bytes of log between two checkpoints.
 pub const DELTA_LOG_BYTES: u64 = 32 << 20;

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use sierradb_io::mutant;
 use sierradb_protocol::PartitionId;
+use smallvec::SmallVec;
 
 use super::desk::{Answers, InFlight, Wakes};
 use super::health::Health;
@@ -105,7 +106,7 @@ impl SoloBucket {
                 version: event.stream_version,
                 key_hash: None,
             });
-            active.push(at, events.collect::<Vec<_>>().as_slice());
+            active.push(at, &events.collect::<SmallVec<[LiveEvent<'_>; 2]>>());
             active.end_frame(LogPosition {
                 last_frame_offset: frame.offset,
                 end_offset: frame.offset + frame.len,

@@ -11,10 +11,12 @@
 //! refusal changes nothing and holds up nobody.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sierradb_io::Mono;
 use sierradb_protocol::PartitionId;
+use smallvec::{SmallVec, smallvec};
 
 use super::health::Health;
 use super::identity::{self, Identity};
@@ -22,7 +24,6 @@ use super::planner::{ColdNeed, Facts, PlanStart, Planned, Planner, Verdict, View
 use super::waiters::{Answer, Waiter};
 use crate::error::AppendError;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_FRAMES, MAX_IN_FLIGHT_BYTES, MAX_WAITING_APPENDS};
-use crate::segment::frame::LogEntry;
 use crate::transaction::Transaction;
 
 /// An append on its way in.
@@ -48,9 +49,9 @@ struct Waiting {
 /// A planned entry and who waits for it.
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    pub(crate) planned: Box<Planned>,
+    pub(crate) planned: Arc<Planned>,
     pub(crate) begun: Mono,
-    pub(crate) waiters: Vec<Waiter>,
+    pub(crate) waiters: SmallVec<[Waiter; 1]>,
     /// Whether the writer has it.
     is_taken: bool,
 }
@@ -224,7 +225,7 @@ impl Desk {
                 self.in_flight_bytes += planned.entry.frame_len();
                 self.untaken += 1;
                 let Job { waiter, begun, .. } = waiting.job;
-                let waiters = vec![waiter];
+                let waiters = smallvec![waiter];
                 self.in_flight.push_back(InFlight { planned, begun, waiters, is_taken: false });
                 wakes.writer = true;
             }
@@ -340,7 +341,7 @@ impl Desk {
     }
 
     /// Entries for the writer: one batch.
-    pub(crate) fn take_batch(&mut self, batch: &mut Vec<(u64, LogEntry)>) {
+    pub(crate) fn take_batch(&mut self, batch: &mut Vec<Arc<Planned>>) {
         let first = self.in_flight.len() - self.untaken;
         let mut bytes = 0u64;
         for entry in self.in_flight.range_mut(first..) {
@@ -351,7 +352,7 @@ impl Desk {
             bytes += entry.planned.entry.frame_len();
             entry.is_taken = true;
             self.untaken -= 1;
-            batch.push((entry.planned.index, entry.planned.entry.clone()));
+            batch.push(Arc::clone(&entry.planned));
         }
     }
 
@@ -384,7 +385,8 @@ impl Desk {
         for entry in applied {
             self.planner.release(&entry.planned);
             let InFlight { planned, waiters, .. } = entry;
-            let mut result = Some(planned.result);
+            let Planned { index, result, .. } = Arc::unwrap_or_clone(planned);
+            let mut result = Some(result);
             let mut left = waiters.len();
             for (position, waiter) in waiters.into_iter().enumerate() {
                 left -= 1;
@@ -394,7 +396,7 @@ impl Desk {
                     answers.push((waiter, Ok(answer)));
                 }
             }
-            for held in self.held.remove(&planned.index).unwrap_or_default() {
+            for held in self.held.remove(&index).unwrap_or_default() {
                 answers.push((held.waiter, Err(held.error)));
             }
         }

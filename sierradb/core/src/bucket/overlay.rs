@@ -4,7 +4,7 @@
 //! in flight may still vanish. An entry leaves the overlay only after the index shows it, so that "overlay, then
 //! index" never misses.
 
-use sierradb_io::Map;
+use sierradb_io::{Equivalent, Map};
 use sierradb_protocol::StreamId;
 use uuid::Uuid;
 
@@ -12,6 +12,19 @@ pub(crate) use crate::index::heads::StreamHead as Head;
 
 /// Partition number and stream id: the identity of a stream.
 pub(crate) type StreamKey = (u16, StreamId);
+
+/// As [`StreamKey`], without a share in the id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct StreamName<'a> {
+    pub(crate) partition: u16,
+    pub(crate) stream_id: &'a StreamId,
+}
+
+impl Equivalent<StreamKey> for StreamName<'_> {
+    fn equivalent(&self, key: &StreamKey) -> bool {
+        self.partition == key.0 && *self.stream_id == key.1
+    }
+}
 
 /// A head and the entry that set it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +46,8 @@ impl Overlay {
     }
 
     /// Head of a stream with entries in flight, and the last of these entries.
-    pub(crate) fn head(&self, key: &StreamKey) -> Option<(Head, u64)> {
-        self.streams.get(key).map(|overlaid| (overlaid.head, overlaid.index))
+    pub(crate) fn head(&self, name: StreamName<'_>) -> Option<(Head, u64)> {
+        self.streams.get(&name).map(|overlaid| (overlaid.head, overlaid.index))
     }
 
     /// The entry in flight that holds an event id.
@@ -53,9 +66,9 @@ impl Overlay {
     }
 
     /// Entry `index` is in the index now: forgets the head if no later entry set it.
-    pub(crate) fn release_head(&mut self, key: &StreamKey, index: u64) {
-        if self.streams.get(key).is_some_and(|overlaid| overlaid.index == index) {
-            self.streams.swap_remove(key);
+    pub(crate) fn release_head(&mut self, name: StreamName<'_>, index: u64) {
+        if self.streams.get(&name).is_some_and(|overlaid| overlaid.index == index) {
+            self.streams.swap_remove(&name);
         }
     }
 

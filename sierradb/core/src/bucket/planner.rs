@@ -15,10 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sierradb_protocol::{PartitionId, StreamId};
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::identity::{self, Identity};
-use super::overlay::{Head, Overlay, StreamKey};
+use super::overlay::{Head, Overlay, StreamName};
 use super::version_check::{Judgement, Standing, judge};
 use crate::error::{AppendError, ReadError};
 use crate::event::{AppendResult, AppendedEvent};
@@ -29,7 +30,7 @@ use crate::transaction::{EventDraft, IdOrigin, Transaction};
 /// What is committed, as far as memory knows it.
 pub(crate) trait View {
     /// Head of a stream in the unsealed segments; `None` if they do not have it.
-    fn live_head(&self, key: &StreamKey) -> Option<Head>;
+    fn live_head(&self, name: StreamName<'_>) -> Option<Head>;
 
     /// Frames in unsealed segments that may hold an event id: (segment, offset).
     fn live_candidates(&self, event_id: Uuid) -> Vec<(u64, u64)>;
@@ -41,7 +42,7 @@ pub(crate) trait View {
     fn sealed_lack_event(&self, event_id: Uuid) -> bool;
 
     /// Head of a stream in the sealed segments, if memory can tell; the outer `None` is no answer.
-    fn sealed_head(&self, key: &StreamKey) -> Option<Option<Head>>;
+    fn sealed_head(&self, name: StreamName<'_>) -> Option<Option<Head>>;
 }
 
 /// What had to be read for a transaction.
@@ -86,7 +87,7 @@ impl ColdNeed {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// It is in flight now.
-    Planned(Box<Planned>),
+    Planned(Arc<Planned>),
     /// It is answered at once; nothing is written.
     Answered(Result<AppendResult, AppendError>),
     /// It is entry `index` already, and gets that entry's answer.
@@ -98,14 +99,14 @@ pub(crate) enum Verdict {
 }
 
 /// A planned entry: the numbers are given out, nothing is written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Planned {
     pub(crate) index: u64,
     pub(crate) entry: LogEntry,
     /// The answer once it is committed.
     pub(crate) result: AppendResult,
     /// Per event: stream and whether the id was given.
-    pub(crate) streams: Vec<(StreamId, IdOrigin)>,
+    pub(crate) streams: SmallVec<[(StreamId, IdOrigin); 1]>,
 }
 
 /// The planner of one bucket.
@@ -260,10 +261,10 @@ impl Planner {
     }
 
     /// Judges every event in order. On success each entry of the result is the version of one event.
-    fn check_streams(&self, attempt: &mut Attempt<'_>) -> Result<Vec<u64>, Verdict> {
+    fn check_streams(&self, attempt: &mut Attempt<'_>) -> Result<SmallVec<[u64; 4]>, Verdict> {
         let transaction = attempt.transaction;
         let mut judged: BTreeMap<&StreamId, Judged> = BTreeMap::new();
-        let mut versions = Vec::with_capacity(transaction.events.len());
+        let mut versions = SmallVec::with_capacity(transaction.events.len());
         for draft in &transaction.events {
             let stream = match judged.get(&draft.stream_id) {
                 Some(stream) => *stream,
@@ -288,16 +289,16 @@ impl Planner {
     }
 
     fn head(&self, attempt: &Attempt<'_>, stream_id: &StreamId) -> Option<Judged> {
-        let key = (attempt.partition.get(), stream_id.clone());
-        let overlaid = self.overlay.head(&key);
-        let committed = match attempt.view.live_head(&key) {
+        let name = StreamName { partition: attempt.partition.get(), stream_id };
+        let overlaid = self.overlay.head(name);
+        let committed = match attempt.view.live_head(name) {
             Some(head) => Some(head),
             None if attempt.view.last_sealed() == 0 => None,
             // The committed version matters only for a refusal; a head in flight is enough otherwise.
             None => match (attempt.facts.and_then(|facts| facts.stream(stream_id)), overlaid) {
                 (Some(known), _) => known,
                 (None, Some((head, _))) => Some(Head { next_version: 0, ..head }),
-                (None, None) => attempt.view.sealed_head(&key)?,
+                (None, None) => attempt.view.sealed_head(name)?,
             },
         };
         let committed_next = committed.map_or(0, |head| head.next_version);
@@ -372,7 +373,7 @@ impl Planner {
         let append_time_ns = self.last_append_time_ns;
         let index = self.next_index;
         self.next_index += 1;
-        let events: Vec<NewEventRef<'_>> = transaction
+        let events: SmallVec<[NewEventRef<'_>; 1]> = transaction
             .events
             .iter()
             .zip(versions)
@@ -401,7 +402,7 @@ impl Planner {
         let streams = streams.map(|draft| (draft.stream_id.clone(), draft.id_origin)).collect();
         let hint = self.committed_index;
         let entry = LogEntry::transaction(partition.get(), count, first_sequence, hint, body);
-        Verdict::Planned(Box::new(Planned { index, entry, result, streams }))
+        Verdict::Planned(Arc::new(Planned { index, entry, result, streams }))
     }
 
     fn take_sequences(&mut self, partition: PartitionId, count: u16) -> u64 {
@@ -418,7 +419,7 @@ impl Planner {
         self.committed_index = applied.index;
         let partition = applied.result.partition_id.get();
         for ((stream_id, origin), event) in applied.streams.iter().zip(&applied.result.events) {
-            self.overlay.release_head(&(partition, stream_id.clone()), applied.index);
+            self.overlay.release_head(StreamName { partition, stream_id }, applied.index);
             if *origin == IdOrigin::Given {
                 self.overlay.release_id(partition, event.event_id);
             }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::desk::{Answers, Desk, Job, Wakes};
-use super::overlay::{Head, StreamKey};
+use super::overlay::{Head, StreamName};
 use super::planner::{ColdNeed, Facts, View};
 use super::waiters::PendingAppend;
 use crate::error::{AppendError, ReadError};
@@ -51,8 +51,8 @@ struct LiveView<'a> {
 }
 
 impl View for LiveView<'_> {
-    fn live_head(&self, key: &StreamKey) -> Option<Head> {
-        self.segments.live_head(key.0, &key.1)
+    fn live_head(&self, name: StreamName<'_>) -> Option<Head> {
+        self.segments.live_head(name.partition, name.stream_id)
     }
 
     fn live_candidates(&self, event_id: Uuid) -> Vec<(u64, u64)> {
@@ -69,8 +69,8 @@ impl View for LiveView<'_> {
         self.shelf.rules_out_event(&self.segments.sealed, event_id)
     }
 
-    fn sealed_head(&self, key: &StreamKey) -> Option<Option<Head>> {
-        self.shelf.remembered_head(&self.segments.sealed, key.0, &key.1)
+    fn sealed_head(&self, name: StreamName<'_>) -> Option<Option<Head>> {
+        self.shelf.remembered_head(&self.segments.sealed, name.partition, name.stream_id)
     }
 }
 

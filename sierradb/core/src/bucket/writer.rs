@@ -7,26 +7,27 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sierradb_io::{DiskError, DiskErrorKind, File, Io, OpenOptions, mutant, site};
 
 use super::apply::Written;
 use super::health::{Health, stops_bucket};
-use super::planner::PlanStart;
+use super::planner::{PlanStart, Planned};
 use super::room::Room;
 use super::rounds::{Member, Rounds};
 use super::slots::Slots;
 use super::solo::SoloBucket;
 use crate::index::lookup::DataFile;
 use crate::limits::{
-    COPIED_BODY_BYTES, LONE_BATCH_APPENDS, LONE_BATCH_BYTES, MAX_ROLLED_SEGMENTS, SYNCS_PER_WITNESS,
+    COPIED_FRAME_BYTES, LONE_BATCH_APPENDS, LONE_BATCH_BYTES, MAX_ROLLED_SEGMENTS,
+    SYNCS_PER_WITNESS,
 };
 use crate::read::block_cache::BlockCache;
 use crate::read::fetch::CachedFile;
 use crate::segment::checkpoint::header::CheckpointHeader;
 use crate::segment::checkpoint::witness::Witness;
 use crate::segment::file::{ActiveSegment, FIRST_FRAME_OFFSET, SegmentFile};
-use crate::segment::frame::{LogEntry, encode};
+use crate::segment::frame::{EncodedFrame, encode};
 
 /// The log of a bucket, open for writing.
 pub(crate) struct Log {
@@ -77,7 +78,7 @@ struct WitnessRing {
 /// Frames of one write.
 struct Batch {
     buffers: Vec<Bytes>,
-    joined: BytesMut,
+    joined: Vec<u8>,
     /// Per frame: its facts, and where its bytes are: buffer number and start.
     frames: Vec<(Written, Option<(usize, usize)>)>,
 }
@@ -91,11 +92,11 @@ impl Writer {
 
     /// Writes until the bucket is closed and nothing is left, or until a failure.
     pub(crate) async fn run(mut self) {
-        let mut entries: Vec<(u64, LogEntry)> = Vec::new();
+        let mut entries: Vec<Arc<Planned>> = Vec::new();
         while self.bucket.work_for_writer().await {
             self.round = self.rounds.enter().await;
             self.bucket.lock_desk().take_batch(&mut entries);
-            match self.write_all(&entries).await {
+            match self.write_all(&mut entries).await {
                 Ok(()) => {}
                 Err(Failure::NoSpace(error)) => self.refuse(&error).await,
                 Err(Failure::Stopped { cause }) => {
@@ -118,14 +119,13 @@ impl Writer {
     }
 
     /// Writes and commits entries, in as many batches as segments are touched.
-    async fn write_all(&mut self, entries: &[(u64, LogEntry)]) -> Result<(), Failure> {
-        let mut left = entries;
-        while let Some((_, first)) = left.first() {
-            if !self.log.active.fits(first.frame_len()) {
+    async fn write_all(&mut self, entries: &mut Vec<Arc<Planned>>) -> Result<(), Failure> {
+        while let Some(first) = entries.first() {
+            if !self.log.active.fits(first.entry.frame_len()) {
                 self.roll().await?;
             }
             let before = self.log.active;
-            let batch = self.encode(&mut left);
+            let batch = self.encode(entries);
             if !self.log.room.has_reached(self.log.active.end().end_offset) {
                 self.round = None;
             }
@@ -142,39 +142,27 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the frames of as many entries as the active segment takes.
-    fn encode(&mut self, left: &mut &[(u64, LogEntry)]) -> Batch {
-        let mut batch = Batch { buffers: Vec::new(), joined: BytesMut::new(), frames: Vec::new() };
+    /// Takes as many entries as the active segment has room for, and makes their frames.
+    fn encode(&mut self, entries: &mut Vec<Arc<Planned>>) -> Batch {
+        let mut batch = Batch::new(entries);
         if !self.log.has_header {
             batch.joined.extend_from_slice(&self.log.active.header().encode());
         }
-        while let Some(((index, entry), rest)) = left.split_first() {
-            if !self.log.active.fits(entry.frame_len()) {
+        let mut count = 0;
+        for planned in entries.iter() {
+            if !self.log.active.fits(planned.entry.frame_len()) {
                 break;
             }
             let place = self.log.active.place(self.log.term);
-            assert_eq!(place.index, *index, "entries are written in the order of their indexes");
-            let frame = encode(entry, place);
+            let index = planned.index;
+            assert_eq!(place.index, index, "entries are written in the order of their indexes");
+            let frame = encode(&planned.entry, place);
             self.log.active.push(&frame, self.log.term);
-            let written = Written {
-                index: *index,
-                offset: place.offset,
-                len: frame.len,
-                header_crc: frame.header_crc,
-                bytes: None,
-            };
-            let at = if frame.body.len() > COPIED_BODY_BYTES {
-                batch.flush();
-                batch.buffers.extend(frame.chunks());
-                None
-            } else {
-                let at = (batch.buffers.len(), batch.joined.len());
-                frame.copy_to(&mut batch.joined);
-                Some(at)
-            };
-            batch.frames.push((written, at));
-            *left = rest;
+            batch.push(frame, index, place.offset);
+            count += 1;
         }
+        // Whoever answers takes the entries apart: it must be the only one that has them.
+        entries.drain(..count);
         batch.flush();
         batch
     }
@@ -403,9 +391,32 @@ impl Failure {
 }
 
 impl Batch {
+    /// An empty batch with room for the frames of `entries`.
+    fn new(entries: &[Arc<Planned>]) -> Self {
+        let lens = entries.iter().map(|planned| planned.entry.frame_len());
+        let copied = lens.filter(|len| *len <= COPIED_FRAME_BYTES).sum::<u64>();
+        let joined = Vec::with_capacity(usize::try_from(copied).unwrap_or(0));
+        Self { buffers: Vec::new(), joined, frames: Vec::with_capacity(entries.len()) }
+    }
+
+    /// Adds the frame of entry `index`, which begins at `offset`.
+    fn push(&mut self, frame: EncodedFrame<'_>, index: u64, offset: u64) {
+        let (len, header_crc) = (frame.len, frame.header_crc);
+        let at = if len > COPIED_FRAME_BYTES {
+            self.flush();
+            self.buffers.extend(frame.chunks());
+            None
+        } else {
+            let at = (self.buffers.len(), self.joined.len());
+            frame.copy_to(&mut self.joined);
+            Some(at)
+        };
+        self.frames.push((Written { index, offset, len, header_crc, bytes: None }, at));
+    }
+
     fn flush(&mut self) {
         if !self.joined.is_empty() {
-            self.buffers.push(self.joined.split().freeze());
+            self.buffers.push(Bytes::from(std::mem::take(&mut self.joined)));
         }
     }
 

@@ -18,7 +18,7 @@
 //! [`event_keys`], which borrows and is meant for indexes. None of them looks inside the parts; text is checked
 //! before it is written, and the checksum vouches for it since.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes};
 use uuid::Uuid;
 
 use super::extension::ExtensionError;
@@ -109,29 +109,32 @@ pub(crate) fn encode_transaction(
 ) -> Bytes {
     assert!(!events.is_empty(), "a transaction has at least one event");
     assert!(events.len() <= MAX_EVENTS_PER_TRANSACTION, "{} events", events.len());
-    let mut body = BytesMut::with_capacity(encoded_len(events));
-    body.put_slice(partition_key.as_bytes());
-    body.put_u64_le(append_time_ns);
+    let mut body = Vec::with_capacity(encoded_len(events));
+    body.extend_from_slice(partition_key.as_bytes());
+    body.extend_from_slice(&append_time_ns.to_le_bytes());
     for event in events {
         encode_event(event, &mut body);
     }
-    body.freeze()
+    Bytes::from(body)
 }
 
-fn encode_event(event: &NewEventRef<'_>, body: &mut BytesMut) {
+fn encode_event(event: &NewEventRef<'_>, body: &mut Vec<u8>) {
     assert!(!event.stream_id.is_empty(), "event {} has an empty stream id", event.event_id);
     let limit = "the planner checks lengths before anything is encoded";
-    body.put_slice(event.event_id.as_bytes());
-    body.put_u64_le(event.stream_version);
-    body.put_u64_le(event.timestamp_ns);
-    body.put_u32_le(u32::try_from(event.payload.len()).expect(limit));
-    body.put_u32_le(u32::try_from(event.metadata.len()).expect(limit));
-    body.put_u16_le(u16::try_from(event.extensions.len()).expect(limit));
-    body.put_u8(u8::try_from(event.stream_id.len()).expect(limit));
-    body.put_u8(u8::try_from(event.name.len()).expect(limit));
-    body.put_u16_le(event.flags.0);
+    let mut header = [0; EVENT_HEADER_LEN];
+    let mut fields = header.as_mut_slice();
+    fields.put_slice(event.event_id.as_bytes());
+    fields.put_u64_le(event.stream_version);
+    fields.put_u64_le(event.timestamp_ns);
+    fields.put_u32_le(u32::try_from(event.payload.len()).expect(limit));
+    fields.put_u32_le(u32::try_from(event.metadata.len()).expect(limit));
+    fields.put_u16_le(u16::try_from(event.extensions.len()).expect(limit));
+    fields.put_u8(u8::try_from(event.stream_id.len()).expect(limit));
+    fields.put_u8(u8::try_from(event.name.len()).expect(limit));
+    fields.put_u16_le(event.flags.0);
+    body.extend_from_slice(&header);
     for part in [event.stream_id, event.name, event.extensions, event.metadata, event.payload] {
-        body.put_slice(part);
+        body.extend_from_slice(part);
     }
 }
 

@@ -280,7 +280,7 @@ impl ActiveSegment {
     }
 
     /// Counts a frame that was made for [`Self::place`] of `term`.
-    pub(crate) fn push(&mut self, frame: &EncodedFrame, term: u64) {
+    pub(crate) fn push(&mut self, frame: &EncodedFrame<'_>, term: u64) {
         self.advance(term, frame.header_crc, frame.len);
     }
 

@@ -281,31 +281,49 @@ pub(crate) struct FramePlace {
 
 /// A frame ready to be written at its offset.
 #[derive(Debug, Clone)]
-pub(crate) struct EncodedFrame {
+pub(crate) struct EncodedFrame<'a> {
     /// Header bytes.
     pub(crate) header: [u8; FRAME_HEADER_LEN],
     /// CRC of the header: `prev_crc` of the next frame.
     pub(crate) header_crc: u32,
-    /// Body as stored, masked if needed.
-    pub(crate) body: Bytes,
+    /// Body as stored.
+    pub(crate) body: StoredBody<'a>,
     /// Pad, 1 to 8 bytes.
     pub(crate) pad: &'static [u8],
     /// Bytes of header, body and pad.
     pub(crate) len: u64,
 }
 
-impl EncodedFrame {
+/// A body as it lies in the segment.
+#[derive(Debug, Clone)]
+pub(crate) enum StoredBody<'a> {
+    /// The entry's own.
+    AsMade(&'a Bytes),
+    /// Masked: as made, it could be taken for frames.
+    Masked(Bytes),
+}
+
+impl StoredBody<'_> {
+    fn bytes(&self) -> &Bytes {
+        match self {
+            Self::AsMade(bytes) => bytes,
+            Self::Masked(bytes) => bytes,
+        }
+    }
+}
+
+impl EncodedFrame<'_> {
     /// Appends the whole frame to `out`.
-    pub(crate) fn copy_to(&self, out: &mut BytesMut) {
-        out.reserve(FRAME_HEADER_LEN + self.body.len() + self.pad.len());
-        out.put_slice(&self.header);
-        out.put_slice(&self.body);
-        out.put_slice(self.pad);
+    pub(crate) fn copy_to(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.header);
+        out.extend_from_slice(self.body.bytes());
+        out.extend_from_slice(self.pad);
     }
 
     /// The frame as buffers of one vectored write; the body is not copied.
     pub(crate) fn chunks(self) -> [Bytes; 3] {
-        [Bytes::copy_from_slice(&self.header), self.body, Bytes::from_static(self.pad)]
+        let body = self.body.bytes().clone();
+        [Bytes::copy_from_slice(&self.header), body, Bytes::from_static(self.pad)]
     }
 }
 
@@ -313,7 +331,7 @@ impl EncodedFrame {
 ///
 /// # Panics
 /// If the body no longer has its checksum (memory went bad since the entry was made), or the place is impossible.
-pub(crate) fn encode(entry: &LogEntry, place: FramePlace) -> EncodedFrame {
+pub(crate) fn encode(entry: &LogEntry, place: FramePlace) -> EncodedFrame<'_> {
     assert!(place.offset.is_multiple_of(FRAME_ALIGN), "frame at offset {}", place.offset);
     assert!(place.term > 0, "index {} in term 0", place.index);
     let intact = check_body(&entry.body, entry.body_crc);
@@ -321,11 +339,11 @@ pub(crate) fn encode(entry: &LogEntry, place: FramePlace) -> EncodedFrame {
 
     let chosen = mask::choose(&entry.body, place.offset);
     let body = match chosen {
-        mask::NO_MASK | mask::NONE_HELPS => entry.body.clone(),
+        mask::NO_MASK | mask::NONE_HELPS => StoredBody::AsMade(&entry.body),
         pattern => {
             let mut stored = BytesMut::from(entry.body.as_ref());
             mask::apply(pattern, &mut stored);
-            stored.freeze()
+            StoredBody::Masked(stored.freeze())
         }
     };
     let mut checked = [0; FRAME_HEADER_LEN - 8];
@@ -351,7 +369,8 @@ pub(crate) fn encode(entry: &LogEntry, place: FramePlace) -> EncodedFrame {
     fields.put_slice(&FRAME_MAGIC);
     fields.put_u32_le(header_crc);
     fields.put_slice(&checked);
-    EncodedFrame { header, header_crc, pad: pad_for(body.len()), body, len: entry.frame_len() }
+    let pad = pad_for(entry.body.len());
+    EncodedFrame { header, header_crc, body, pad, len: entry.frame_len() }
 }
 
 /// Deliberate bugs in the decoder; none, and of no size, without feature `mutants`.

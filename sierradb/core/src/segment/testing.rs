@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::FutureExt;
 use sierradb_io::File;
 
@@ -39,10 +39,10 @@ impl TestSegment {
         let place = self.segment.place(self.term);
         let encoded = frame::encode(entry, place);
         self.segment.push(&encoded, self.term);
-        let mut bytes = BytesMut::new();
+        let mut bytes = Vec::new();
         encoded.copy_to(&mut bytes);
         self.bytes.extend_from_slice(&bytes);
-        frame::decode(bytes.freeze(), place.offset).unwrap()
+        frame::decode(bytes.into(), place.offset).unwrap()
     }
 
     /// Its bytes, zeros up to `len`.

@@ -1,6 +1,6 @@
 use std::path::{Path, PathBuf};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sierradb_io::Io;
 use sierradb_io::sim::{SimHost, run};
 use uuid::Uuid;
@@ -207,7 +207,7 @@ fn a_torn_write_is_repairable_and_a_garbled_one_is_not() {
             segment.end().next_index - 1,
             Bytes::from(vec![1; 3000]),
         );
-        let mut whole = BytesMut::new();
+        let mut whole = Vec::new();
         frame::encode(&entry, segment.place(segment.end().last_term)).copy_to(&mut whole);
         let path = file_of(SegmentFile::Log, number);
         let at = segment.end().end_offset;

@@ -2,7 +2,7 @@ use futures_util::FutureExt;
 use sierradb_protocol::{ExpectedVersion, StreamId};
 use uuid::Uuid;
 
-use super::super::overlay::{Head, StreamKey};
+use super::super::overlay::{Head, StreamName};
 use super::super::waiters::PendingAppend;
 use super::*;
 use crate::transaction::NewEvent;
@@ -11,7 +11,7 @@ use crate::transaction::NewEvent;
 struct Empty;
 
 impl View for Empty {
-    fn live_head(&self, _key: &StreamKey) -> Option<Head> {
+    fn live_head(&self, _name: StreamName<'_>) -> Option<Head> {
         None
     }
 
@@ -27,7 +27,7 @@ impl View for Empty {
         true
     }
 
-    fn sealed_head(&self, _key: &StreamKey) -> Option<Option<Head>> {
+    fn sealed_head(&self, _name: StreamName<'_>) -> Option<Option<Head>> {
         Some(None)
     }
 }

@@ -36,9 +36,9 @@ fn event(id: u128, parts: [&[u8]; 5]) -> Owned {
 fn frame_of(body: Bytes, event_count: u16) -> Frame {
     let entry = LogEntry::transaction(1, event_count, 10, 0, body);
     let place = FramePlace { index: 2, term: 1, prev_crc: 0, offset: 4096 };
-    let mut bytes = BytesMut::new();
+    let mut bytes = Vec::new();
     frame::encode(&entry, place).copy_to(&mut bytes);
-    frame::decode(bytes.freeze(), 4096).unwrap()
+    frame::decode(bytes.into(), 4096).unwrap()
 }
 
 fn written(events: &[Owned]) -> Frame {
@@ -105,9 +105,9 @@ fn an_event_that_is_not_there_is_named() {
 fn other_kinds_hold_no_events() {
     let entry = LogEntry::without_events(FrameKind::NoOp, 0, Bytes::new());
     let place = FramePlace { index: 2, term: 1, prev_crc: 0, offset: 4096 };
-    let mut bytes = BytesMut::new();
+    let mut bytes = Vec::new();
     frame::encode(&entry, place).copy_to(&mut bytes);
-    let frame = frame::decode(bytes.freeze(), 4096).unwrap();
+    let frame = frame::decode(bytes.into(), 4096).unwrap();
     let refused = EventError::Kind { kind: FrameKind::NoOp };
     assert_eq!(decode_transaction(&frame), Err(refused.clone()));
     assert_eq!(event_keys(&frame).err(), Some(refused.clone()));

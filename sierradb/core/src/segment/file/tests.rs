@@ -1,4 +1,3 @@
-use bytes::BytesMut;
 use proptest::prelude::*;
 
 use super::super::frame::{self, FrameKind, LogEntry};
@@ -86,9 +85,9 @@ fn append(segment: &mut ActiveSegment, entry: &LogEntry, term: u64) -> Frame {
     let place = segment.place(term);
     let encoded = frame::encode(entry, place);
     segment.push(&encoded, term);
-    let mut bytes = BytesMut::new();
+    let mut bytes = Vec::new();
     encoded.copy_to(&mut bytes);
-    frame::decode(bytes.freeze(), place.offset).unwrap()
+    frame::decode(bytes.into(), place.offset).unwrap()
 }
 
 #[test]

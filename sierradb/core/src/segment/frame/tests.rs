@@ -10,15 +10,16 @@ fn entry(body: &[u8]) -> LogEntry {
     LogEntry::transaction(5, 2, 41, 6, Bytes::copy_from_slice(body))
 }
 
-fn bytes_of(frame: &EncodedFrame) -> Vec<u8> {
-    let mut out = BytesMut::new();
+fn bytes_of(frame: &EncodedFrame<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
     frame.copy_to(&mut out);
-    out.to_vec()
+    out
 }
 
 #[test]
 fn a_frame_has_these_bytes() {
-    let encoded = encode(&entry(b"sixteen+bytes+xx"), place(4096));
+    let entry = entry(b"sixteen+bytes+xx");
+    let encoded = encode(&entry, place(4096));
     let hex: String = bytes_of(&encoded).iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(hex, GOLDEN);
 }
@@ -38,7 +39,8 @@ const GOLDEN_ENTRY: &str =
 #[test]
 fn frames_are_aligned_and_end_in_their_pad_length() {
     for len in 0..40_usize {
-        let encoded = encode(&entry(&vec![1; len]), place(8));
+        let entry = entry(&vec![1; len]);
+        let encoded = encode(&entry, place(8));
         let bytes = bytes_of(&encoded);
         assert_eq!(encoded.len, bytes.len() as u64);
         assert_eq!(bytes.len() % 8, 0);
@@ -130,7 +132,7 @@ proptest! {
         let mut bytes = bytes_of(&encoded);
         bytes.extend(vec![0; more]);
         let frame = decode(bytes.into(), place.offset).unwrap();
-        prop_assert_eq!(frame.entry(), entry);
+        prop_assert_eq!(frame.entry(), entry.clone());
         prop_assert_eq!(frame.header.index, index);
         prop_assert_eq!(frame.header.term, term);
         prop_assert_eq!(frame.header.header_crc, encoded.header_crc);
@@ -142,7 +144,8 @@ proptest! {
     #[test]
     fn no_slice_of_a_written_frame_is_zero(body in any_body(), slot in 0..64_u64) {
         let offset = 4096 + slot * 8;
-        let encoded = encode(&entry(&body), place(offset));
+        let entry = entry(&body);
+        let encoded = encode(&entry, place(offset));
         let bytes = bytes_of(&encoded);
         let first = usize::try_from(SECTOR - offset % SECTOR).unwrap();
         let (head, rest) = bytes.split_at(first.min(bytes.len()));
