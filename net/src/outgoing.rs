@@ -29,7 +29,7 @@ pub struct Outgoing {
     frames: VecDeque<Frame>,
     /// Bytes of the first frame already written.
     front_written: usize,
-    /// Whom the next push wakes, as long as there was no news.
+    /// Whom the next push wakes. Set while there is no frame and was no news.
     registered: Option<Waker>,
     shared: Arc<Shared>,
 }
@@ -39,7 +39,7 @@ pub struct Outgoing {
 struct Shared {
     /// Bytes that pushes may still take.
     budget: Semaphore,
-    /// A frame was sent or a subscription closed since the connection's last look. Set under the lock of `waiting`.
+    /// A frame was sent since the connection's last look. Set under the lock of `waiting`.
     has_news: AtomicBool,
     /// A subscription was closed, so frames may have become void.
     has_closed: AtomicBool,
@@ -115,7 +115,7 @@ impl Outgoing {
         let current = context.waker();
         let is_known = self.registered.as_ref().is_some_and(|known| known.will_wake(current));
         if is_known && !self.shared.has_news.load(Ordering::Acquire) {
-            return; // nearly always: no lock is taken for a connection without subscriptions
+            return; // nearly always: there is no frame, so none to discard either, and no lock is taken
         }
         let mut waiting = self.shared.waiting();
         self.shared.has_news.store(false, Ordering::Release);
@@ -289,7 +289,6 @@ impl PushSender {
         let mut waiting = self.shared.waiting();
         self.is_void.store(true, Ordering::Release);
         self.shared.has_closed.store(true, Ordering::Release);
-        self.shared.has_news.store(true, Ordering::Release);
         let waker = waiting.waker.take();
         drop(waiting);
         if let Some(waker) = waker {

@@ -52,6 +52,25 @@ fn replies_overtake_pushes_that_have_not_begun() {
 }
 
 #[test]
+fn a_push_wakes_whoever_looked_last() {
+    struct Rung(AtomicBool);
+    impl std::task::Wake for Rung {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let mut out = Outgoing::new();
+    let sender = out.push_sender();
+    let bells = [(); 2].map(|()| Arc::new(Rung(AtomicBool::new(false))));
+    for bell in [&bells[0], &bells[0], &bells[1]] {
+        out.collect(&Context::from_waker(&Waker::from(Arc::clone(bell))));
+    }
+    send(&sender, "<push>");
+    assert_eq!(bells.map(|bell| bell.0.load(Ordering::Relaxed)), [false, true]);
+    assert_eq!(write_all(&mut out), "<push>");
+}
+
+#[test]
 fn many_frames_are_written_in_order_through_few_slices() {
     let mut out = Outgoing::new();
     let sender = out.push_sender();

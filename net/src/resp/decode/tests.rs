@@ -242,7 +242,7 @@ fn what_is_left_of_a_buffer_is_filled_while_its_requests_are_in_work() {
 #[test]
 fn a_request_that_is_known_to_be_long_gets_all_the_room_it_needs() {
     let mut decoder = Decoder::new(LIMIT);
-    decoder.input_with_room(4096).extend_from_slice(b"*2\r\n$4\r\nECHO\r\n$3500\r\n");
+    decoder.input_with_room(4096).extend_from_slice(b"*2\r\n$4\r\nECHO\r\n$6000\r\n");
     assert_eq!(decoder.next(), Ok(None));
     let room = decoder.missing();
     let input = decoder.input_with_room(room);
