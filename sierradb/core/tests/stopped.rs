@@ -139,8 +139,13 @@ fn a_bucket_that_stops_while_it_waits_for_sealing_closes_at_once() {
 }
 
 /// Two buckets and a key of each.
-async fn open_two(io: &Io) -> (Database, [Uuid; 2]) {
-    let two = DatabaseOptions { partition_count: 2, bucket_count: 2, ..options() };
+async fn open_two(io: &Io, segment_size_bytes: u64) -> (Database, [Uuid; 2]) {
+    let two = DatabaseOptions {
+        partition_count: 2,
+        bucket_count: 2,
+        segment_size_bytes,
+        ..DatabaseOptions::default()
+    };
     let db = Database::open_with(io.clone(), Path::new(DIR), two).await.unwrap();
     let keys = [0, 1 << 46].map(Uuid::from_u128);
     assert_eq!(keys.map(|key| db.partition_of_key(key).get()), [0, 1]);
@@ -168,7 +173,7 @@ fn a_bucket_that_waits_for_its_seal_holds_up_no_other() {
             host.inject(Fault::On { op: DiskOp::Open, target, after, fault });
         }
         let io = host.boot();
-        let (db, keys) = open_two(&io).await;
+        let (db, keys) = open_two(&io, SEGMENT_SIZE_BYTES).await;
         let mut number = 0;
         while host.mark_hits("segment.roll_waits_for_seal") == 0 {
             assert!(number < 1_000, "the log never waits");
@@ -189,7 +194,7 @@ fn a_bucket_that_waits_for_its_seal_holds_up_no_other() {
 fn a_bucket_that_waits_for_space_holds_up_no_other() {
     run(5, |host| async move {
         let io = host.boot();
-        let (db, keys) = open_two(&io).await;
+        let (db, keys) = open_two(&io, SEGMENT_SIZE_BYTES).await;
         // In the background the next segment finds no handle, so its writer makes the space, and that takes long.
         let stall = OpFault::Stall(Duration::from_secs(3));
         for (op, fault) in [(DiskOp::Open, OpFault::Errno(24)), (DiskOp::Allocate, stall)] {
@@ -208,6 +213,32 @@ fn a_bucket_that_waits_for_space_holds_up_no_other() {
         goes_on(&io, &db, keys[1]).await;
         assert!(last.await.is_ok());
         assert!(host.world_time() - begun > Duration::from_secs(2), "it did wait");
+        db.close().await;
+    });
+}
+
+#[test]
+fn a_bucket_that_outruns_its_space_holds_up_no_other() {
+    run(6, |host| async move {
+        let io = host.boot();
+        let (db, keys) = open_two(&io, 256 << 20).await;
+        // The next step of the same segment takes long in the background.
+        let fault = OpFault::Stall(Duration::from_secs(3));
+        host.inject(Fault::On {
+            op: DiskOp::Allocate,
+            target: Target::Path(segment(1)),
+            after: 0,
+            fault,
+        });
+        for number in 1..=24 {
+            drop(db.begin_append(one_event(keys[0], number, 1 << 20)));
+            io.sleep(Duration::from_millis(10)).await;
+        }
+        let last = db.append_events(one_event(keys[0], 6_000, 1000));
+        let begun = host.world_time();
+        goes_on(&io, &db, keys[1]).await;
+        assert!(last.await.is_ok());
+        assert!(host.world_time() - begun > Duration::from_secs(1), "it did wait");
         db.close().await;
     });
 }
