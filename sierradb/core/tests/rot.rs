@@ -469,3 +469,31 @@ fn what_is_written_when_appends_stop_is_answered_and_kept() {
         db.close().await;
     });
 }
+
+#[test]
+fn what_is_being_synced_when_appends_stop_is_answered() {
+    run(13, |host| async move {
+        let (io, db) = open(&host).await;
+        append(&db, 0..30).await;
+        assert!(host.flip_bit(segment(1), 20, 1), "a header, which memory cannot replace");
+        // The first sync is that of the space; the next one, of the first batch, is under way when the seal fails.
+        let fault = OpFault::Stall(Duration::from_secs(1));
+        host.inject(Fault::On {
+            op: DiskOp::Sync,
+            target: Target::Path(segment(2)),
+            after: 1,
+            fault,
+        });
+        let mut stored = 30;
+        let refusal = loop {
+            match io.timeout(Duration::from_secs(5), db.append_events(transaction(stored))).await {
+                Some(Ok(_)) => stored += 1,
+                other => break other,
+            }
+        };
+        assert!(matches!(refusal, Some(Err(AppendError::ReadOnly { .. }))), "{refusal:?}");
+        assert_eq!(u64::try_from(frames(&host, 1).len()).unwrap() + 1, stored, "one in segment 2");
+        assert_eq!(scan(&db, stored).await, ((0..stored).collect(), vec![]));
+        db.close().await;
+    });
+}
