@@ -358,6 +358,15 @@ impl SimHost {
         Some(image.len())
     }
 
+    /// As [`read_durable`](Self::read_durable), of the bytes and the length that processes see.
+    pub fn read_current(&self, path: impl AsRef<Path>, offset: u64, buf: &mut [u8]) -> Option<u64> {
+        let disk = self.shared.disk();
+        let node = disk.tree.find(path.as_ref()).ok()?;
+        let image = disk.tree.file(node)?.current();
+        image.read(offset, buf);
+        Some(image.len())
+    }
+
     /// Bytes of a file as processes see them.
     pub fn current_image(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
         let disk = self.shared.disk();

@@ -45,15 +45,7 @@ struct Visible<'a> {
 
 impl Image for Visible<'_> {
     fn read(&self, file: &str, offset: u64, buf: &mut [u8]) -> Option<u64> {
-        let bytes = self.host.current_image(self.dir.join(file))?;
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-        let end = start.saturating_add(buf.len()).min(bytes.len());
-        let there = bytes.get(start..end).unwrap_or_default();
-        buf.fill(0);
-        if let Some(buf) = buf.get_mut(..there.len()) {
-            buf.copy_from_slice(there);
-        }
-        Some(bytes.len() as u64)
+        self.host.read_current(self.dir.join(file), offset, buf)
     }
 }
 

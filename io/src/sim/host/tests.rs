@@ -415,6 +415,10 @@ fn a_hand_on_the_disk_leaves_what_is_unsynced_alone() {
         assert!(host.overwrite(LOG, 1, b"XYZ"));
         assert!(!host.overwrite(LOG, 8, b"XYZ"));
         assert_eq!(host.current_image(LOG).unwrap(), b"abYZ456789");
+        let mut seen = [1; 4];
+        assert_eq!(host.read_current(LOG, 8, &mut seen), Some(10));
+        assert_eq!(seen, *b"89\0\0");
+        assert_eq!(host.read_current("/data/none", 0, &mut seen), None);
         assert_eq!(host.durable_image(LOG).unwrap(), b"0XYZ456789");
         host.make_dir("/data/deep/er");
         assert_eq!(io.disk().list(Path::new("/data/deep")).await.unwrap().len(), 1);
