@@ -546,3 +546,6 @@ async fn later_of(later: &[Candidate]) -> Result<Later, DiskError> {
     }
     Ok(Later::Nothing)
 }
+
+#[cfg(test)]
+mod tests;
