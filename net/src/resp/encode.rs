@@ -85,12 +85,30 @@ impl<'a> Encoder<'a> {
         self.dialect == Dialect::Resp3
     }
 
+    /// `kind`, `text`, CR, LF: in one piece where there is room for it.
+    #[inline(always)]
+    fn line(&mut self, kind: u8, text: &[u8]) {
+        let end = self.staged_len + text.len() + 3;
+        if let Some([first, middle @ .., cr, lf]) = self.staged.get_mut(self.staged_len..end) {
+            (*first, *cr, *lf) = (kind, b'\r', b'\n');
+            middle.copy_from_slice(text);
+            self.staged_len = end;
+        } else {
+            self.line_past_stage(kind, text);
+        }
+    }
+
+    #[cold]
+    fn line_past_stage(&mut self, kind: u8, text: &[u8]) {
+        self.put(&[kind]);
+        self.put(text);
+        self.line_end();
+    }
+
     /// `kind`, digits, CR, LF.
     #[inline]
     fn number_line(&mut self, kind: u8, value: u64) {
-        self.put(&[kind]);
-        self.put(itoa::Buffer::new().format(value).as_bytes());
-        self.line_end();
+        self.line(kind, itoa::Buffer::new().format(value).as_bytes());
     }
 
     #[inline]
@@ -154,9 +172,7 @@ impl Sink for Encoder<'_> {
     #[inline]
     fn word(&mut self, word: &str) {
         debug_assert!(!word.bytes().any(is_control), "{word:?} is no word");
-        self.put(b"+");
-        self.put(word.as_bytes());
-        self.line_end();
+        self.line(b'+', word.as_bytes());
     }
 
     fn bulk(&mut self, bytes: &[u8]) {
@@ -171,9 +187,7 @@ impl Sink for Encoder<'_> {
     }
 
     fn integer_i64(&mut self, value: i64) {
-        self.put(b":");
-        self.put(itoa::Buffer::new().format(value).as_bytes());
-        self.line_end();
+        self.line(b':', itoa::Buffer::new().format(value).as_bytes());
     }
 
     fn boolean(&mut self, value: bool) {
