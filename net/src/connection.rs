@@ -174,14 +174,13 @@ impl Connection {
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Turn>> {
         let room = self.decoder.missing().clamp(self.chunk, limits::READ_CHUNK_MAX_BYTES);
         let buffer = self.decoder.input_with_room(room);
-        let offered = buffer.capacity() - buffer.len();
         let read = pin!(self.stream.read_buf(buffer));
         let Poll::Ready(count) = read.poll(context)? else { return Poll::Pending };
         if count == 0 {
             return Poll::Ready(Ok(Turn::Ended));
         }
         self.received_bytes += u64::try_from(count).unwrap_or(0);
-        if count == offered {
+        if count >= self.chunk {
             self.chunk = (self.chunk * 2).min(limits::READ_CHUNK_MAX_BYTES);
         } else if count < self.chunk / 4 {
             self.chunk = (self.chunk / 2).max(limits::READ_CHUNK_MIN_BYTES);
