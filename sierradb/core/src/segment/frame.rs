@@ -22,9 +22,14 @@
 //!
 //! Invariant: no slice that a sector border cuts out of a written frame is all zero, unless its mask is 255.
 
+mod entry;
+mod error;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use sierradb_io::{Io, MutantFlag, mutant_flag};
 
+pub(crate) use self::entry::LogEntry;
+pub(crate) use self::error::FrameError;
 use super::mask;
 
 /// Bytes of a frame header.
@@ -44,9 +49,6 @@ const FRAME_VERSION: u8 = 1;
 
 /// The only codec written so far: the body is not compressed.
 const CODEC_NONE: u8 = 0;
-
-/// Bytes before the body of a log entry between nodes.
-const ENTRY_FIELDS_LEN: usize = 38;
 
 /// Pads by their length less one.
 const PADS: [&[u8]; 8] = [&[1], &[2; 2], &[3; 3], &[4; 4], &[5; 5], &[6; 6], &[7; 7], &[8; 8]];
@@ -100,165 +102,6 @@ pub(crate) const fn frame_len(body_len: u32) -> u64 {
 pub(super) fn pad_for(body_len: usize) -> &'static [u8] {
     // The header is a multiple of 8, so only the body decides.
     PADS.get(7 - body_len % 8).copied().unwrap_or_default()
-}
-
-/// A log entry as its leader made it: equal on all nodes, without a place in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LogEntry {
-    /// What it is.
-    pub(crate) kind: FrameKind,
-    /// How the whole body is compressed; always 0.
-    pub(crate) codec: u8,
-    /// Body length before compression; 0 without compression.
-    pub(crate) raw_len: u32,
-    /// Partition of a transaction, else 0.
-    pub(crate) partition: u16,
-    /// Events of a transaction, from 1; else 0.
-    pub(crate) event_count: u16,
-    /// Sequence of a transaction's first event, else 0.
-    pub(crate) first_sequence: u64,
-    /// Commit index its leader knew when it was made.
-    pub(crate) commit_hint: u64,
-    /// CRC-32C of `body`.
-    pub(crate) body_crc: u32,
-    /// Content, by kind.
-    pub(crate) body: Bytes,
-}
-
-impl LogEntry {
-    /// An entry with events; `body` as [`super::event_codec::encode_transaction`] makes it.
-    ///
-    /// # Panics
-    /// If `event_count` is 0 or the body has 4 GiB or more.
-    pub(crate) fn transaction(
-        partition: u16,
-        event_count: u16,
-        first_sequence: u64,
-        commit_hint: u64,
-        body: Bytes,
-    ) -> Self {
-        let mut entry = Self::bare(FrameKind::Transaction, commit_hint, body);
-        entry.partition = partition;
-        entry.event_count = event_count;
-        entry.first_sequence = first_sequence;
-        entry.assert_invariants();
-        entry
-    }
-
-    /// An entry without events.
-    ///
-    /// # Panics
-    /// If `kind` is a transaction or the body has 4 GiB or more.
-    #[cfg_attr(not(test), expect(dead_code, reason = "entries travel once there are replicas"))]
-    pub(crate) fn without_events(kind: FrameKind, commit_hint: u64, body: Bytes) -> Self {
-        let entry = Self::bare(kind, commit_hint, body);
-        entry.assert_invariants();
-        entry
-    }
-
-    fn bare(kind: FrameKind, commit_hint: u64, body: Bytes) -> Self {
-        Self {
-            kind,
-            codec: CODEC_NONE,
-            raw_len: 0,
-            partition: 0,
-            event_count: 0,
-            first_sequence: 0,
-            commit_hint,
-            body_crc: crc32c::crc32c(&body),
-            body,
-        }
-    }
-
-    fn assert_invariants(&self) {
-        assert!(u32::try_from(self.body.len()).is_ok(), "body of {} bytes", self.body.len());
-        let fields = self.check_fields();
-        assert!(fields.is_ok(), "log entry breaks a rule: {fields:?}");
-    }
-
-    fn check_fields(&self) -> Result<(), FrameError> {
-        if self.codec != CODEC_NONE || self.raw_len != 0 {
-            return Err(FrameError::Codec { codec: self.codec, raw_len: self.raw_len });
-        }
-        let has_events = self.event_count > 0;
-        let has_place = self.partition > 0 || self.first_sequence > 0;
-        if has_events == (self.kind == FrameKind::Transaction) && (has_events || !has_place) {
-            return Ok(());
-        }
-        Err(FrameError::Events {
-            kind: self.kind,
-            partition: self.partition,
-            event_count: self.event_count,
-            first_sequence: self.first_sequence,
-        })
-    }
-
-    /// Length of the body in bytes.
-    pub(crate) fn body_len(&self) -> u32 {
-        u32::try_from(self.body.len()).expect("constructors refuse bodies of 4 GiB")
-    }
-
-    /// Bytes it occupies in a segment.
-    pub(crate) fn frame_len(&self) -> u64 {
-        frame_len(self.body_len())
-    }
-
-    /// For the way to other nodes.
-    #[cfg_attr(not(test), expect(dead_code, reason = "entries travel once there are replicas"))]
-    pub(crate) fn to_bytes(&self) -> Bytes {
-        let mut fields = BytesMut::with_capacity(ENTRY_FIELDS_LEN + self.body.len());
-        fields.put_u32_le(0);
-        fields.put_u32_le(self.body_crc);
-        fields.put_u32_le(self.body_len());
-        fields.put_u16_le(self.partition);
-        fields.put_u16_le(self.event_count);
-        fields.put_u64_le(self.first_sequence);
-        fields.put_u64_le(self.commit_hint);
-        fields.put_u32_le(self.raw_len);
-        fields.put_u8(self.codec);
-        fields.put_u8(self.kind.code());
-        let crc = crc32c::crc32c(fields.get(4..).unwrap_or_default());
-        fields.as_mut().put_u32_le(crc);
-        fields.put_slice(&self.body);
-        fields.freeze()
-    }
-
-    /// Reads what [`Self::to_bytes`] made; the body is a slice of `bytes`, not a copy.
-    ///
-    /// # Errors
-    /// [`FrameError`] if a checksum, a length or a rule does not hold.
-    pub(crate) fn from_bytes(mut bytes: Bytes) -> Result<Self, FrameError> {
-        if bytes.len() < ENTRY_FIELDS_LEN {
-            return Err(FrameError::short(ENTRY_FIELDS_LEN, bytes.len()));
-        }
-        let mut fields = bytes.split_to(ENTRY_FIELDS_LEN);
-        let (stored, actual) = (fields.get_u32_le(), crc32c::crc32c(&fields));
-        if stored != actual {
-            return Err(FrameError::HeaderChecksum { stored, actual });
-        }
-        let (body_crc, body_len) = (fields.get_u32_le(), fields.get_u32_le());
-        let (partition, event_count) = (fields.get_u16_le(), fields.get_u16_le());
-        let (first_sequence, commit_hint) = (fields.get_u64_le(), fields.get_u64_le());
-        let (raw_len, codec) = (fields.get_u32_le(), fields.get_u8());
-        let kind = FrameKind::from_code(fields.get_u8())?;
-        if usize::try_from(body_len).ok() != Some(bytes.len()) {
-            return Err(FrameError::Length { expected: body_len, available: bytes.len() });
-        }
-        let entry = Self {
-            kind,
-            codec,
-            raw_len,
-            partition,
-            event_count,
-            first_sequence,
-            commit_hint,
-            body_crc,
-            body: bytes,
-        };
-        entry.check_fields()?;
-        check_body(&entry.body, body_crc)?;
-        Ok(entry)
-    }
 }
 
 fn check_body(body: &[u8], stored: u32) -> Result<(), FrameError> {
@@ -618,53 +461,6 @@ fn unmasked(header: &FrameHeader, stored: Bytes) -> Bytes {
             mask::apply(pattern, &mut plain);
             plain.freeze()
         }
-    }
-}
-
-/// Why bytes are not a frame or a log entry.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum FrameError {
-    /// The bytes end too early.
-    #[error("{needed} bytes needed, {available} available")]
-    Short { needed: u64, available: usize },
-    /// Not the start of a frame; zeros if nothing was ever written here.
-    #[error("magic {found:02x?}, expected {FRAME_MAGIC:02x?}")]
-    Magic { found: [u8; 4] },
-    /// The header changed since it was written.
-    #[error("header checksum {stored:08x}, bytes give {actual:08x}")]
-    HeaderChecksum { stored: u32, actual: u32 },
-    /// Written by a later release.
-    #[error("frame version {found}, expected {FRAME_VERSION}")]
-    Version { found: u8 },
-    /// Written by a later release.
-    #[error("unknown frame kind {found}")]
-    Kind { found: u8 },
-    /// Written by a later release.
-    #[error("unknown codec {codec} with {raw_len} bytes before compression")]
-    Codec { codec: u8, raw_len: u32 },
-    /// Not a mask.
-    #[error("mask {found}, expected 0..=7 or 255")]
-    Mask { found: u8 },
-    /// Terms begin at 1.
-    #[error("index {index} in term 0")]
-    Term { index: u64 },
-    /// Only transactions have events, a partition and a sequence, and each has at least one event.
-    #[error("{kind:?} with {event_count} events, partition {partition}, sequence {first_sequence}")]
-    Events { kind: FrameKind, partition: u16, event_count: u16, first_sequence: u64 },
-    /// A log entry does not have the length it names.
-    #[error("body of {expected} bytes announced, {available} available")]
-    Length { expected: u32, available: usize },
-    /// The body changed since it was made.
-    #[error("body checksum {stored:08x}, bytes give {actual:08x}")]
-    BodyChecksum { stored: u32, actual: u32 },
-    /// The pad changed since it was written.
-    #[error("pad {found:02x?}, expected {expected:02x?}")]
-    Pad { expected: &'static [u8], found: Bytes },
-}
-
-impl FrameError {
-    fn short(needed: usize, available: usize) -> Self {
-        Self::Short { needed: u64::try_from(needed).unwrap_or(u64::MAX), available }
     }
 }
 

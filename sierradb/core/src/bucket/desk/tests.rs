@@ -3,6 +3,7 @@ use sierradb_protocol::{ExpectedVersion, StreamId};
 use uuid::Uuid;
 
 use super::super::overlay::{Head, StreamName};
+use super::super::planner::PlanStart;
 use super::super::waiters::PendingAppend;
 use super::*;
 use crate::transaction::NewEvent;
