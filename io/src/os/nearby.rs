@@ -1,14 +1,14 @@
 //! Tasks that sync, run among others while the disk is fast.
 //!
-//! On few cores a fast sync is shorter than handing it to another thread and back. So the task blocks the runtime's
-//! only thread for that long; whatever arrives meanwhile is ready when it is done. A disk that becomes slow would
-//! stall connections that want nothing from it, and let one task wait for another's sync: then each task takes its
-//! future to a thread of its own, and comes back when the disk has been fast for a while.
+//! On few cores a fast sync is shorter than handing it to another thread and back. So the task may block the runtime's
+//! only thread for the time of one; it has others begun elsewhere ([`crate::File::begin_sync`]). A disk that becomes
+//! slow would stall connections that want nothing from it: then each task takes its future to a thread of its own, and
+//! comes back when the disk has been fast for a while.
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -18,69 +18,82 @@ use crate::{Fut, TaskName};
 /// A turn that takes longer than this is slow: a thread of its own would cost a small part of it.
 const SLOW_TURN: Duration = Duration::from_millis(2);
 
-/// One turn as long as this is enough to move: the next might be as long.
-const STALLED_TURN: Duration = Duration::from_millis(250);
+/// Time in slow turns that is borne: as one of this length, or as many of them close together.
+const BORNE: Duration = Duration::from_millis(250);
 
-/// What a slow turn adds to the score; each other turn takes one away. So one slow turn in sixteen is borne.
-const SLOW_POINTS: u32 = 16;
-
-/// The score at which the disk counts as slow: four slow turns close together.
-const SLOW_SCORE: u32 = 4 * SLOW_POINTS;
-
-/// The score of a slow disk. Each turn that is not slow takes one away, down to [`FAST_AGAIN`].
-const MOVED: u32 = u32::MAX;
+/// Of the time that passes, this part is taken off what slow turns took. So they are borne for good as long as they
+/// take less than that of the time: a machine that gives its processors to others now and then is no slow disk.
+const FORGIVEN: u32 = 4;
 
 /// A slow disk counts as fast again after so many turns in a row that are not slow: some seconds of load.
 const CALM_TURNS: u32 = 10_000;
 
-/// See [`MOVED`].
-const FAST_AGAIN: u32 = MOVED - CALM_TURNS;
-
 /// How fast the disk is, by the turns of all tasks that use it.
 #[derive(Debug, Default)]
-pub(super) struct Pace(AtomicU32);
+pub(super) struct Pace {
+    is_slow: AtomicBool,
+    turns: Mutex<Turns>,
+}
+
+/// What is remembered of past turns.
+#[derive(Debug, Default)]
+struct Turns {
+    /// Time in slow turns, less what is forgiven.
+    lost: Duration,
+    /// End of the last turn.
+    ended: Option<Instant>,
+    /// While the disk counts as slow: turns that are still to be fast.
+    to_come: u32,
+}
 
 impl Pace {
     /// Whether the disk counts as slow.
     pub(super) fn is_slow(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > FAST_AGAIN
+        self.is_slow.load(Ordering::Relaxed) // it guards nothing; a task that sees it late moves one turn later
     }
 
     /// Notes a turn; true if the disk counts as slow now.
-    fn is_slow_after(&self, turn: Duration) -> bool {
-        // Relaxed: the score guards nothing, and a turn counted late moves a task one turn later.
-        let before = self.0.load(Ordering::Relaxed);
-        let after = score_after(before, turn);
-        if before != after {
-            self.0.store(after, Ordering::Relaxed);
+    fn is_slow_after(&self, begun: Instant, turn: Duration) -> bool {
+        let was_slow = self.is_slow();
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed =
+            turns.ended.map_or(Duration::ZERO, |ended| begun.saturating_duration_since(ended));
+        turns.ended = Some(begun + turn);
+        let is_slow = turns.are_slow_with(passed + turn, turn);
+        drop(turns);
+        if is_slow == was_slow {
+            return is_slow;
         }
-        let (was_slow, is_slow) = (before > FAST_AGAIN, after > FAST_AGAIN);
-        if is_slow && !was_slow {
+        self.is_slow.store(is_slow, Ordering::Relaxed);
+        if is_slow {
             tracing::warn!(
                 turn_us = u64::try_from(turn.as_micros()).unwrap_or(u64::MAX),
                 "the disk is slow: each writer gets a thread of its own"
             );
-        } else if was_slow && !is_slow {
+        } else {
             tracing::info!("the disk is fast again: writers share the serving thread");
         }
         is_slow
     }
 }
 
-fn score_after(score: u32, turn: Duration) -> u32 {
-    let is_slow = turn >= SLOW_TURN;
-    if score > FAST_AGAIN {
-        return match score - 1 {
-            _ if is_slow => MOVED,
-            FAST_AGAIN => 0,
-            calmer => calmer,
-        };
-    }
-    match score.saturating_add(SLOW_POINTS) {
-        _ if turn >= STALLED_TURN => MOVED,
-        _ if !is_slow => score.saturating_sub(1),
-        SLOW_SCORE.. => MOVED,
-        higher => higher,
+impl Turns {
+    /// Adds one, at whose end so much time has `passed` since the one before.
+    fn are_slow_with(&mut self, passed: Duration, turn: Duration) -> bool {
+        let is_slow = turn >= SLOW_TURN;
+        if self.to_come > 0 {
+            self.to_come = if is_slow { CALM_TURNS } else { self.to_come - 1 };
+            return self.to_come > 0;
+        }
+        self.lost = self.lost.saturating_sub(passed / FORGIVEN);
+        if is_slow {
+            self.lost += turn;
+        }
+        if self.lost < BORNE {
+            return false;
+        }
+        *self = Self { lost: Duration::ZERO, to_come: CALM_TURNS, ..*self };
+        true
     }
 }
 
@@ -126,7 +139,7 @@ impl Future for Nearby {
                 self.body = None;
                 return Poll::Ready(());
             }
-            if !self.pace.is_slow_after(begun.elapsed()) {
+            if !self.pace.is_slow_after(begun, begun.elapsed()) {
                 return Poll::Pending;
             }
         }
@@ -152,7 +165,7 @@ impl Future for Away {
         if body.as_mut().poll(context).is_ready() {
             return Poll::Ready(None);
         }
-        if self.pace.is_slow_after(begun.elapsed()) {
+        if self.pace.is_slow_after(begun, begun.elapsed()) {
             return Poll::Pending;
         }
         Poll::Ready(self.body.take()) // it is polled over there, which registers a new waker
@@ -167,31 +180,51 @@ mod tests {
 
     const FAST: Duration = Duration::from_micros(200);
 
+    /// Whether the disk counts as slow after turns, one straight after the other.
     fn slow_after(turns: &[Duration]) -> bool {
         let pace = Pace::default();
-        turns.iter().map(|turn| pace.is_slow_after(*turn)).last().unwrap_or(false)
+        let mut begun = Instant::now();
+        let mut is_slow = false;
+        for turn in turns {
+            is_slow = pace.is_slow_after(begun, *turn);
+            assert_eq!(is_slow, pace.is_slow());
+            begun += *turn;
+        }
+        is_slow
     }
 
     #[test]
-    fn a_slow_turn_now_and_then_is_borne_and_a_row_of_them_is_not() {
-        let mut turns = vec![SLOW_TURN; 3];
-        assert!(!slow_after(&turns));
-        turns.push(SLOW_TURN);
-        assert!(slow_after(&turns));
-        let now_and_then = [vec![SLOW_TURN], vec![FAST; 20]].concat().repeat(100);
-        assert!(!slow_after(&now_and_then));
-        assert!(slow_after(&[STALLED_TURN, FAST, FAST]), "not fast again so soon");
+    fn slow_turns_are_borne_while_they_take_little_of_the_time() {
+        let slow = 2 * SLOW_TURN;
+        let rest = 3 * slow; // they take a quarter of the time
+        let turns = |rest: Duration| [slow, rest / 8].repeat(1_000);
+        let seldom = |rest: Duration| {
+            turns(rest)
+                .chunks(2)
+                .flat_map(|pair| [vec![pair[0]], vec![pair[1]; 8]].concat())
+                .collect::<Vec<_>>()
+        };
+        assert!(!slow_after(&seldom(rest)));
+        assert!(slow_after(&seldom(rest / 3)));
+        assert!(slow_after(&vec![SLOW_TURN; 200]));
+        assert!(!slow_after(&vec![SLOW_TURN - Duration::from_micros(1); 10_000]));
+    }
+
+    #[test]
+    fn one_long_stall_is_enough() {
+        assert!(slow_after(&[2 * BORNE, FAST, FAST]), "not fast again so soon");
+        assert!(!slow_after(&[BORNE / 2, FAST]));
     }
 
     #[test]
     fn a_slow_disk_is_fast_again_after_many_turns_in_a_row() {
         let calm = usize::try_from(CALM_TURNS).unwrap();
-        let turns = |fast: usize| [vec![STALLED_TURN], vec![FAST; fast]].concat();
+        let turns = |fast: usize| [vec![2 * BORNE], vec![FAST; fast]].concat();
         assert!(slow_after(&turns(calm - 1)));
         assert!(!slow_after(&turns(calm)));
         let interrupted = [turns(calm - 1), vec![SLOW_TURN], vec![FAST; calm - 1]].concat();
         assert!(slow_after(&interrupted), "a slow turn begins the count again");
-        let afterwards = [turns(calm), vec![SLOW_TURN; 3]].concat();
+        let afterwards = [turns(calm), vec![BORNE / 2]].concat();
         assert!(!slow_after(&afterwards), "what was is forgotten");
     }
 
@@ -203,7 +236,7 @@ mod tests {
         let here = std::thread::current().name().map(str::to_owned);
         let (tell, told) = std::sync::mpsc::channel();
         let body = Box::pin(async move {
-            std::thread::sleep(STALLED_TURN);
+            std::thread::sleep(2 * BORNE);
             for _ in 0..CALM_TURNS + 10 {
                 tokio::task::yield_now().await;
                 tell.send(std::thread::current().name().map(str::to_owned)).unwrap();
@@ -248,9 +281,9 @@ mod tests {
     fn fast_tasks_stay_and_slow_ones_go_on_on_threads_of_their_own() {
         let here = std::thread::current().name().map(str::to_owned);
         assert_eq!(threads_of_turns(20, Duration::ZERO), vec![here.clone(); 40]);
-        let slow = threads_of_turns(5, SLOW_TURN);
+        let slow = threads_of_turns(3, BORNE.mul_f32(0.7));
         let moved = ["writer-3", "writer-4"].map(|name| Some(name.to_owned()));
-        let expected = [vec![here; 4], vec![moved[0].clone(); 1], vec![moved[1].clone(); 5]];
+        let expected = [vec![here; 2], vec![moved[0].clone(); 1], vec![moved[1].clone(); 3]];
         assert_eq!(slow, expected.concat(), "the second one has no turn on the shared thread");
     }
 }

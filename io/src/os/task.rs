@@ -147,8 +147,8 @@ pub enum Syncs {
     #[default]
     OnThreads,
     /// Among the other tasks of a runtime with one thread, as long as the disk is fast: a sequential append costs
-    /// two changes of threads less, and what arrives during a sync is the next batch. When syncs become slow, each
-    /// such task moves to a thread of its own and stays there.
+    /// two changes of threads less. When turns become slow, each such task moves to a thread of its own until the disk
+    /// is fast again.
     AmongTasks,
 }
 
