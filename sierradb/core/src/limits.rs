@@ -59,6 +59,15 @@ pub const MAX_CACHED_RANGE: usize = 1 << 20;
 /// Space in front of the log is made ready in steps of this many bytes.
 pub const SPACE_STEP_BYTES: u64 = 16 << 20;
 
+/// Zeros of a step are written in pieces of this length: the log of the same file waits for one of them at most.
+pub(crate) const SPACE_PIECE_BYTES: usize = 512 << 10;
+
+/// Time left to the log between two pieces. With it, space grows by some 300 MB a second.
+pub(crate) const SPACE_PAUSE: Duration = Duration::from_millis(1);
+
+/// A step that the writer itself must make is shorter: on a thread that also serves connections they wait for it.
+pub(crate) const SPACE_URGENT_BYTES: u64 = 1 << 20;
+
 /// Another step is made once less than this is ready in front of the log.
 pub const SPACE_AHEAD_BYTES: u64 = 8 << 20;
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 use sierradb_io::{DiskError, Io, Mono, site};
 use tokio::sync::{Mutex, Notify};
 
-use crate::limits::SPACE_STEP_BYTES;
-use crate::segment::space::{Preallocate, SegmentSpace, StopSign};
+use crate::limits::{SPACE_STEP_BYTES, SPACE_URGENT_BYTES};
+use crate::segment::space::{Haste, Preallocate, SegmentSpace, StopSign};
 
 /// Space of the active segment and of its successor.
 pub(crate) struct Room {
@@ -109,7 +109,7 @@ impl Room {
                 return Ok(false);
             }
             self.io.mark(site!("append.space_not_ready"));
-            spaces.step(&self.io, self.mode).await?;
+            spaces.step(&self.io, self.mode, Haste::WriterWaits).await?;
         }
         self.ready.store(spaces.active.mark().get(), Ordering::Release);
         Ok(true)
@@ -146,13 +146,16 @@ impl Room {
         let mut spaces = self.spaces.lock().await;
         let end_offset = self.end_offset.load(Ordering::Acquire);
         if spaces.active.wants_step(end_offset) {
-            spaces.step(&self.io, self.mode).await?;
+            let ready = spaces.active.mark().get().saturating_sub(end_offset);
+            let is_urgent = ready < SPACE_URGENT_BYTES;
+            let haste = if is_urgent { Haste::NobodyWrites } else { Haste::WriterWrites(&self.io) };
+            spaces.step(&self.io, self.mode, haste).await?;
         }
         let is_due = spaces.next.is_none() && spaces.active.wants_successor(end_offset);
         // The writer may have met an error in that very file while this waited for its turn.
         if is_due && !self.stop.is_raised() {
             let next = self.create(spaces.active_number + 1).await?;
-            next.step(self.mode).await?;
+            next.step(self.mode, Haste::NobodyWrites).await?;
             spaces.next = Some(next);
         }
         Ok(())
@@ -173,12 +176,17 @@ impl Room {
 }
 
 impl Spaces {
-    async fn step(&mut self, io: &Io, mode: Preallocate) -> Result<(), DiskError> {
+    async fn step(
+        &mut self,
+        io: &Io,
+        mode: Preallocate,
+        haste: Haste<'_>,
+    ) -> Result<(), DiskError> {
         let now = io.clock().now();
         let elapsed = now.since(self.last_step).max(Duration::from_millis(1));
         let ready = self.active.mark().get();
         let grown = ready.saturating_sub(self.last_ready);
-        self.active.step(mode.at_rate(grown, elapsed)).await?;
+        self.active.step(mode.at_rate(grown, elapsed), haste).await?;
         (self.last_step, self.last_ready) = (now, ready);
         Ok(())
     }

@@ -14,10 +14,10 @@ use bytes::Bytes;
 use sierradb_io::{DiskError, File, Io, OpenOptions, mutant};
 
 use super::file::SegmentFile;
-use crate::limits::{SPACE_AHEAD_BYTES, SPACE_STEP_BYTES, ZERO_BELOW_BYTES_PER_SECOND};
-
-/// Zeros are written in buffers of this length, all of them the same memory.
-const ZEROS_LEN: usize = 1 << 20;
+use crate::limits::{
+    SPACE_AHEAD_BYTES, SPACE_PAUSE, SPACE_PIECE_BYTES, SPACE_STEP_BYTES, SPACE_URGENT_BYTES,
+    ZERO_BELOW_BYTES_PER_SECOND,
+};
 
 /// How space is made ready before frames are written into it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -150,16 +150,19 @@ impl SegmentSpace {
     /// # Errors
     /// The disk's. The mark stays; `NoSpace` may be tried again, after any other error the file must not be
     /// written any more.
-    pub(crate) async fn step(&self, mode: Preallocate) -> Result<(), DiskError> {
+    pub(crate) async fn step(&self, mode: Preallocate, haste: Haste<'_>) -> Result<(), DiskError> {
         let from = self.ready.get();
-        let upto = (from / SPACE_STEP_BYTES + 1).saturating_mul(SPACE_STEP_BYTES);
-        let upto = upto.min(self.limit_bytes);
+        let step = match haste {
+            Haste::WriterWaits => SPACE_URGENT_BYTES,
+            Haste::WriterWrites(_) | Haste::NobodyWrites => SPACE_STEP_BYTES,
+        };
+        let upto = (from / step + 1).saturating_mul(step).min(self.limit_bytes);
         if upto <= from || self.stop.is_raised() {
             return Ok(());
         }
         self.file.allocate(upto).await?;
-        if mode == Preallocate::Zero && !self.stop.is_raised() {
-            self.file.write_all_at(zeros(upto - from), from).await?;
+        if mode == Preallocate::Zero {
+            self.write_zeros(from, upto, haste).await?;
         }
         if self.stop.is_raised() {
             return Ok(()); // the writer's write failed meanwhile: a sync now would hide it
@@ -168,23 +171,42 @@ impl SegmentSpace {
         self.ready.0.fetch_max(upto, Ordering::AcqRel);
         Ok(())
     }
+
+    async fn write_zeros(&self, from: u64, upto: u64, haste: Haste<'_>) -> Result<(), DiskError> {
+        let zeros = Bytes::from(vec![0; wide(upto - from).min(SPACE_PIECE_BYTES)]);
+        let mut at = from;
+        while at < upto && !self.stop.is_raised() {
+            let piece = zeros.slice(..wide(upto - at).min(zeros.len()));
+            let end = at + u64::try_from(piece.len()).unwrap_or(u64::MAX);
+            self.file.write_all_at(vec![piece], at).await?;
+            if let (Haste::WriterWrites(io), true) = (haste, end < upto) {
+                io.sleep(SPACE_PAUSE).await;
+            }
+            at = end;
+        }
+        Ok(())
+    }
 }
 
-/// `len` zeros as buffers that share memory.
-fn zeros(len: u64) -> Vec<Bytes> {
-    let mut left = usize::try_from(len).expect("a step is bounded by a constant");
-    let block = Bytes::from(vec![0; left.min(ZEROS_LEN)]);
-    let mut buffers = Vec::with_capacity(left / ZEROS_LEN + 1);
-    while left > 0 {
-        let part = block.slice(..left.min(ZEROS_LEN));
-        left -= part.len();
-        buffers.push(part);
-    }
-    buffers
+/// What the file's writer does while a step is made.
+#[derive(Clone, Copy)]
+pub(crate) enum Haste<'a> {
+    /// It writes, too, and a file takes one write at a time: on Linux whoever waits for his turn may get it after 4 ms
+    /// only, as long as the other one keeps writing. So zeros are written with pauses.
+    WriterWrites(&'a Io),
+    /// Nothing: it has not come to this file, or to this part of it, yet.
+    NobodyWrites,
+    /// It makes the step itself, since it needs the space now: a short one.
+    WriterWaits,
+}
+
+fn wide(len: u64) -> usize {
+    usize::try_from(len).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
     use sierradb_io::DiskErrorKind;
 
     use super::*;
@@ -220,7 +242,7 @@ mod tests {
             let space = SegmentSpace::create(&io, &dir, 1, MIB).await.unwrap();
             let space = space.with_stop(stop.clone());
             stop.raise();
-            space.step(Preallocate::Zero).await.unwrap();
+            space.step(Preallocate::Zero, Haste::NobodyWrites).await.unwrap();
             assert_eq!(space.mark().get(), 0);
             assert_eq!(space.file().len().await.unwrap(), 0);
         });
@@ -233,11 +255,11 @@ mod tests {
                 let space = SegmentSpace::create(&io, &dir, number, 128 * KIB).await.unwrap();
                 let mark = space.mark();
                 assert!(space.wants_step(0));
-                space.step(mode).await.unwrap();
+                space.step(mode, Haste::NobodyWrites).await.unwrap();
                 assert_eq!(mark.get(), 128 * KIB);
                 assert_eq!(space.file().len().await.unwrap(), 128 * KIB);
                 assert!(!space.wants_step(127 * KIB));
-                space.step(mode).await.unwrap();
+                space.step(mode, Haste::NobodyWrites).await.unwrap();
                 assert_eq!(mark.get(), 128 * KIB);
             }
         });
@@ -247,11 +269,11 @@ mod tests {
     fn steps_follow_the_log() {
         with_dir(async |io, dir| {
             let space = SegmentSpace::create(&io, &dir, 1, 20 * MIB).await.unwrap();
-            space.step(Preallocate::Reserve).await.unwrap();
+            space.step(Preallocate::Reserve, Haste::NobodyWrites).await.unwrap();
             assert_eq!(space.mark().get(), 16 * MIB);
             assert!(!space.wants_step(8 * MIB));
             assert!(space.wants_step(8 * MIB + 1));
-            space.step(Preallocate::Reserve).await.unwrap();
+            space.step(Preallocate::Reserve, Haste::NobodyWrites).await.unwrap();
             assert_eq!(space.mark().get(), 20 * MIB);
             assert!(!space.wants_successor(15 * MIB - 1));
             assert!(space.wants_successor(15 * MIB));
@@ -264,7 +286,7 @@ mod tests {
             let missing = SegmentSpace::open(&io, &dir, 1, MIB).await.err().unwrap();
             assert_eq!(missing.kind, DiskErrorKind::NotFound);
             let space = SegmentSpace::create(&io, &dir, 1, MIB).await.unwrap();
-            space.step(Preallocate::Zero).await.unwrap();
+            space.step(Preallocate::Zero, Haste::NobodyWrites).await.unwrap();
             let again = SegmentSpace::open(&io, &dir, 1, MIB).await.unwrap();
             assert_eq!(again.mark().get(), MIB);
         });
@@ -279,11 +301,30 @@ mod tests {
     }
 
     #[test]
-    fn zeros_have_the_length_asked_for() {
-        for len in [1, MIB - 1, MIB, MIB + 1, 3 * MIB] {
-            let buffers = zeros(len);
-            assert_eq!(buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>(), len);
-            assert!(buffers.iter().flatten().all(|byte| *byte == 0));
-        }
+    fn zeros_are_written_over_all_of_a_step_and_nothing_else() {
+        with_dir(async |io, dir| {
+            let limit = 2 * MIB + 700 * KIB;
+            let space = SegmentSpace::create(&io, &dir, 1, limit).await.unwrap();
+            let len = wide(limit) + 9;
+            let noise = || vec![Bytes::from(vec![7; len])];
+            let zeros_in = async |space: &SegmentSpace| {
+                let (bytes, read) = space.file().read_at(BytesMut::zeroed(len), 0).await;
+                assert_eq!(read, Ok(len));
+                let first = bytes.iter().take_while(|byte| **byte == 7).count();
+                let zeros = bytes[first..].iter().take_while(|byte| **byte == 0).count();
+                assert!(bytes[first + zeros..].iter().all(|byte| *byte == 7));
+                (first, zeros)
+            };
+            for (haste, step) in [
+                (Haste::WriterWaits, 0..MIB),
+                (Haste::WriterWaits, MIB..2 * MIB),
+                (Haste::WriterWrites(&io), 2 * MIB..limit),
+            ] {
+                space.file().write_all_at(noise(), 0).await.unwrap();
+                space.step(Preallocate::Zero, haste).await.unwrap();
+                assert_eq!(space.mark().get(), step.end);
+                assert_eq!(zeros_in(&space).await, (wide(step.start), wide(step.end - step.start)));
+            }
+        });
     }
 }
