@@ -72,9 +72,10 @@ pub trait File: Send + Sync {
     /// Makes every write completed before the call, and the length, durable (fdatasync).
     fn sync_data(&self) -> DiskFut<'_, ()>;
 
-    /// Lets the machine begin to carry written bytes of a range to the device, so that a later [`File::sync_data`]
-    /// waits less. Only a hint: it does not wait, fails nothing and makes nothing durable.
-    fn begin_sync(&self, _offset: u64, _len: u64) {}
+    /// Begins a [`File::sync_data`] at this call, so that the caller can do something else before it waits. Makes
+    /// durable what was written before the call, and no later write. Dropped before it is ready, the sync may be
+    /// carried out or not.
+    fn begin_sync(&self) -> DiskFut<'_, ()>;
 
     /// Reserves space up to `len` and extends the file with zeros; never shrinks.
     fn allocate(&self, len: u64) -> DiskFut<'_, ()>;

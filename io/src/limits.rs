@@ -1,10 +1,16 @@
 //! Named bounds of this crate.
 
 /// Page-cache misses waiting for a reader thread; beyond it the reading task waits.
-pub const READ_POOL_QUEUE: usize = 256;
+pub const READ_QUEUE: usize = 256;
 
 /// Reader threads unless configured otherwise.
 pub const READ_THREADS: usize = 8;
+
+/// Syncs begun and waiting for a thread; beyond it whoever begins one waits for it on the spot.
+pub const SYNC_QUEUE: usize = 64;
+
+/// Threads that carry out syncs begun by others: so many files are synced at a time.
+pub const SYNC_THREADS: usize = 8;
 
 /// Connections the kernel holds for a listener that has not yet accepted them; more are refused or retried.
 pub const LISTEN_BACKLOG: u32 = 1_024;

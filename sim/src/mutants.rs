@@ -20,9 +20,10 @@ const fn mutant(name: &'static str, breaks: &'static str, budget_seeds: u64) -> 
 }
 
 /// The bugs that lane 1 must catch.
-pub const LANE_1: [Mutant; 17] = [
+pub const LANE_1: [Mutant; 18] = [
     mutant("skip_sync", "no sync before the answer", 5),
     mutant("ack_before_sync", "answer, then sync", 5),
+    mutant("sync_begun_early", "sync begun, then written, then answered", 5),
     mutant("sync_error_ignored", "error logged, answer sent", 20),
     mutant("retry_sync", "sync again after EIO", 50),
     mutant("skip_dir_sync", "name of a new segment not synced", 60),

@@ -11,8 +11,8 @@ use rustix::io::Errno;
 
 use super::errno::{disk_error, refused};
 use super::file::{Opened, OsFile};
+use super::helpers::Helpers;
 use super::poison::{FileId, PoisonSet};
-use super::read_pool::ReadPool;
 use super::task;
 use crate::{
     DirLock, Disk, DiskError, DiskErrorKind, DiskFut, DiskOp, Entry, EntryKind, File, OpenMode,
@@ -24,7 +24,7 @@ use crate::{
 /// Cheap until used: reader threads start with the first read they are needed for.
 pub struct OsDisk {
     poison: Arc<PoisonSet>,
-    pool: Arc<ReadPool>,
+    helpers: Arc<Helpers>,
 }
 
 impl OsDisk {
@@ -35,7 +35,7 @@ impl OsDisk {
 
     /// With at most `threads` (at least 1) threads for reads that have to wait.
     pub fn with_read_threads(threads: usize) -> Self {
-        Self { poison: Arc::default(), pool: Arc::new(ReadPool::new(threads)) }
+        Self { poison: Arc::default(), helpers: Arc::new(Helpers::new(threads)) }
     }
 
     /// As if a sync of this file had failed.
@@ -46,7 +46,7 @@ impl OsDisk {
 
     /// Runs what only looks: here where the thread may wait, else on a reader.
     async fn look<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        if task::may_block() { work() } else { self.pool.run(work).await }
+        if task::may_block() { work() } else { self.helpers.readers.run(work).await }
     }
 }
 
@@ -72,7 +72,7 @@ impl Disk for OsDisk {
             let file: Arc<dyn File> = Arc::new(OsFile::new(
                 opened.file,
                 Arc::clone(&self.poison),
-                Arc::clone(&self.pool),
+                Arc::clone(&self.helpers),
             ));
             Ok(file)
         })

@@ -12,8 +12,8 @@ use rustix::fs::FallocateFlags;
 use rustix::io::{Errno, retry_on_intr};
 
 use super::errno::{disk_error, refused};
+use super::helpers::Helpers;
 use super::poison::{FileId, PoisonSet};
-use super::read_pool::ReadPool;
 use super::task;
 use crate::{DiskError, DiskErrorKind, DiskFut, DiskOp, File, Fut};
 
@@ -34,7 +34,7 @@ static ZEROS: [u8; BYTES_PER_CALL] = [0; BYTES_PER_CALL];
 /// A file of the machine.
 pub(super) struct OsFile {
     inner: Arc<Inner>,
-    pool: Arc<ReadPool>,
+    helpers: Arc<Helpers>,
 }
 
 /// What readers need, shared with the reader threads.
@@ -59,12 +59,12 @@ pub(super) struct Opened {
 }
 
 impl OsFile {
-    pub(super) fn new(opened: Opened, poison: Arc<PoisonSet>, pool: Arc<ReadPool>) -> Self {
+    pub(super) fn new(opened: Opened, poison: Arc<PoisonSet>, helpers: Arc<Helpers>) -> Self {
         let Opened { file, path, id, can_write, is_direct } = opened;
         let always_waits = AtomicBool::new(!cfg!(target_os = "linux"));
         Self {
             inner: Arc::new(Inner { file, path, id, can_write, is_direct, always_waits, poison }),
-            pool,
+            helpers,
         }
     }
 }
@@ -81,7 +81,8 @@ impl File for OsFile {
                 return (buf, read);
             }
             let inner = Arc::clone(&self.inner);
-            self.pool
+            self.helpers
+                .readers
                 .run(move || {
                     let read = inner.read_into(&mut buf, offset);
                     (buf, read)
@@ -105,10 +106,15 @@ impl File for OsFile {
         Box::pin(async move { self.inner.sync() })
     }
 
-    fn begin_sync(&self, offset: u64, len: u64) {
-        // Linux answers this advice by starting to write what is dirty in the range, without a wait. Pages on their
-        // way to the device are not dropped.
-        self.inner.forget_cached(offset, len);
+    fn begin_sync(&self) -> DiskFut<'_, ()> {
+        let inner = Arc::clone(&self.inner);
+        let begun = self.helpers.syncers.begin(move || inner.sync());
+        Box::pin(async move {
+            match begun {
+                Some(answer) => answer.await.expect("a helper answers unless its work panics"),
+                None => self.inner.sync(),
+            }
+        })
     }
 
     fn allocate(&self, len: u64) -> DiskFut<'_, ()> {

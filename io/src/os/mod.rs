@@ -6,9 +6,9 @@
 //! # Who may block
 //! File futures make their system call inside their first poll and return `Ready`, so whoever may block runs
 //! straight through. Three kinds of threads may: those of [`Spawner::dedicated`](crate::Spawner::dedicated), the
-//! reader threads, and the helper thread of [`wait`]. With [`Syncs::AmongTasks`] so may a runtime's thread, for one
+//! threads of `helpers`, and the helper thread of [`wait`]. With [`Syncs::AmongTasks`] so may a runtime's thread, for one
 //! turn of a task begun by [`Spawner::syncing`](crate::Spawner::syncing). Elsewhere inside a runtime, reads, lists
-//! and read-only opens go to the reader threads, and everything that changes the disk panics: it would stall
+//! and read-only opens go to the reader threads, [`File::begin_sync`](crate::File::begin_sync) goes to the sync threads, and everything that changes the disk panics: it would stall
 //! unrelated tasks. Threads without any runtime may block as they like.
 
 #![expect(
@@ -22,10 +22,11 @@ mod beside;
 mod disk;
 mod errno;
 mod file;
+mod helpers;
 mod nearby;
 mod net;
 mod poison;
-mod read_pool;
+
 mod task;
 mod world;
 

@@ -177,6 +177,31 @@ proptest! {
     }
 }
 
+#[test]
+fn a_sync_begun_covers_what_was_written_before_and_nothing_later() {
+    let kept_of_second = |seed| {
+        let config = SimConfig { sector_bytes: 512, ..SimConfig::swarm(seed) };
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        sim::run_with(seed, config, move |host| async move {
+            let io = host.boot();
+            let file = io.disk().open(&path(0), OpenOptions::CREATE_NEW).await.unwrap();
+            io.disk().sync_dir(Path::new("/")).await.unwrap();
+            let write = |offset| file.write_all_at(vec![Bytes::from(vec![1; SECTOR])], offset);
+            write(0).await.unwrap();
+            let begun = file.begin_sync();
+            write(u64::try_from(SECTOR).unwrap()).await.unwrap();
+            begun.await.unwrap();
+            host.power_loss();
+            let found = host.durable_image(path(0)).expect("its name was synced");
+            assert_eq!(found[..SECTOR], [1; SECTOR], "seed {seed}");
+            tell.send(found.get(SECTOR..).is_some_and(|rest| rest.contains(&1))).unwrap();
+        });
+        told.recv().unwrap()
+    };
+    let kept: Vec<bool> = (0..40).map(kept_of_second).collect();
+    assert!(kept.contains(&true) && kept.contains(&false), "{kept:?}");
+}
+
 #[derive(Debug, Clone)]
 enum NameChange {
     Create { name: u8 },

@@ -9,11 +9,11 @@ use sierradb_protocol::{PartitionId, StreamId};
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
+use crate::bucket::company::Company;
 use crate::bucket::desk::{Desk, DeskLimits};
 use crate::bucket::health::Health;
 use crate::bucket::planner::Planner;
 use crate::bucket::recovery::{self, Recovered, RecoverySettings};
-use crate::bucket::rounds::Rounds;
 use crate::bucket::solo::SoloBucket;
 use crate::bucket::waiters::PendingAppend;
 use crate::bucket::writer::Writer;
@@ -90,7 +90,7 @@ impl Store {
         let mut buckets = Vec::with_capacity(recovered.len());
         let mut writers = Vec::with_capacity(recovered.len());
         let (mut rooms, mut dirs) = (Vec::new(), Vec::new());
-        let (mut helpers, rounds) = (Vec::new(), Rounds::new(io.clone()));
+        let (mut helpers, company) = (Vec::new(), Company::default());
         for recovered in recovered {
             let Recovered { shelf, start, health, log } = recovered;
             let planner =
@@ -103,7 +103,7 @@ impl Store {
             helpers.push(io.spawner().spawn(name, Box::pin(serve)));
             rooms.push((bucket.clone(), log.room.clone()));
             dirs.push((bucket.clone(), log.dir.clone()));
-            writers.push(Writer::new(bucket.clone(), log, rounds.clone()));
+            writers.push(Writer::new(bucket.clone(), log, company.clone()));
             buckets.push(bucket);
         }
         let disk_free_bytes = Arc::new(AtomicU64::new(u64::MAX));

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::os::{OsDisk, wait};
-use crate::{Disk, OpenMode, OpenOptions};
+use crate::{Disk, OpenMode, OpenOptions, limits};
 
 fn fresh() -> (TempDir, OsDisk, Arc<dyn File>) {
     let dir = tempfile::tempdir().unwrap();
@@ -25,6 +25,17 @@ fn content(file: &dyn File) -> Vec<u8> {
     let (bytes, read) = wait(file.read_at(BytesMut::zeroed(len + 7), 0));
     assert_eq!(read, Ok(len), "short only at the end");
     bytes.to_vec()
+}
+
+fn all<'a>(syncs: impl IntoIterator<Item = DiskFut<'a, ()>> + Send) -> Vec<Result<(), DiskError>> {
+    let syncs: Vec<_> = syncs.into_iter().collect();
+    wait(async {
+        let mut ends = Vec::new();
+        for sync in syncs {
+            ends.push(sync.await);
+        }
+        ends
+    })
 }
 
 #[test]
@@ -77,7 +88,7 @@ fn what_was_just_written_is_read_without_waiting_where_the_file_system_can() {
     let path = dir.path().join("f");
     let file = fs::OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
     let opened = Opened { file, path, id: (0, 0), can_write: true, is_direct: false };
-    let file = OsFile::new(opened, Arc::default(), Arc::new(ReadPool::new(1)));
+    let file = OsFile::new(opened, Arc::default(), Arc::new(Helpers::new(1)));
     wait(file.write_all_at(vec![Bytes::from(vec![7; 20_000])], 0)).unwrap();
     let mut buf = vec![0; 20_000];
     match file.try_read_at(&mut buf, 0).unwrap() {
@@ -201,6 +212,7 @@ fn a_new_file_on_a_poisoned_files_inode_is_healthy() {
     let id = inode(&path);
     disk.poison_for_tests(id);
     assert_eq!(wait(file.sync_data()).unwrap_err().kind, DiskErrorKind::Poisoned);
+    assert_eq!(wait(file.begin_sync()).unwrap_err().kind, DiskErrorKind::Poisoned);
     drop(file);
     wait(disk.remove(&path)).unwrap();
     for number in 0..50 {
@@ -225,17 +237,29 @@ fn buffers_longer_than_a_call_are_written_whole_and_in_order() {
 }
 
 #[test]
-fn beginning_a_sync_changes_no_byte_and_no_length() {
+fn a_sync_begun_goes_on_while_its_caller_does_something_else() {
     let (_dir, _disk, file) = fresh();
-    let bytes: Vec<u8> = (0..20_000u32).map(|at| at.to_le_bytes()[0]).collect();
-    wait(file.write_all_at(vec![Bytes::from(bytes.clone())], 0)).unwrap();
-    for (offset, len) in [(0, 0), (0, 20_000), (4_000, 9_000), (19_999, 1 << 40), (1 << 40, 1)] {
-        file.begin_sync(offset, len);
-        assert_eq!(content(file.as_ref()), bytes, "{offset} {len}");
-    }
-    wait(file.sync_data()).unwrap();
-    file.begin_sync(0, 20_000); // where nothing is dirty, cached pages may go
-    assert_eq!(content(file.as_ref()), bytes);
+    let write = |offset| wait(file.write_all_at(vec![Bytes::from_static(b"before")], offset));
+    write(0).unwrap();
+    let begun = [file.begin_sync(), file.begin_sync()];
+    write(6).unwrap();
+    assert_eq!(all(begun), [Ok(()), Ok(())]);
+    drop(file.begin_sync());
+    assert_eq!(content(file.as_ref()), b"beforebefore");
+}
+
+#[tokio::test]
+async fn a_sync_may_be_begun_where_a_sync_would_stall_others() {
+    let (_dir, _disk, file) = fresh();
+    assert_eq!(file.begin_sync().await, Ok(()));
+}
+
+#[test]
+fn with_too_many_syncs_waiting_the_next_is_done_on_the_spot() {
+    let (_dir, _disk, file) = fresh();
+    let begun: Vec<_> = (0..3 * limits::SYNC_QUEUE).map(|_| file.begin_sync()).collect();
+    let ends = all(begun);
+    assert!(ends.len() > limits::SYNC_QUEUE && ends.iter().all(Result::is_ok));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod checkpoint;
+pub(crate) mod company;
 pub(crate) mod damaged;
 pub(crate) mod desk;
 pub(crate) mod facts;
@@ -11,7 +12,6 @@ mod overlay;
 pub(crate) mod planner;
 pub(crate) mod recovery;
 pub(crate) mod room;
-pub(crate) mod rounds;
 pub(crate) mod seal;
 pub(crate) mod slots;
 pub(crate) mod solo;

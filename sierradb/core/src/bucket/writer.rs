@@ -11,10 +11,10 @@ use bytes::Bytes;
 use sierradb_io::{DiskError, DiskErrorKind, File, Io, OpenOptions, mutant, site};
 
 use super::apply::Written;
+use super::company::{AtWork, Company};
 use super::health::{Health, stops_bucket};
 use super::planner::{PlanStart, Planned};
 use super::room::Room;
-use super::rounds::{Member, Rounds};
 use super::slots::Slots;
 use super::solo::SoloBucket;
 use crate::index::lookup::DataFile;
@@ -48,9 +48,7 @@ pub(crate) struct Writer {
     bucket: Arc<SoloBucket>,
     io: Io,
     log: Log,
-    rounds: Rounds,
-    /// Given back early where this writer must wait for something other than its disk.
-    round: Option<Member>,
+    company: Company,
     witness: Option<WitnessRing>,
     /// Completed syncs since the last witness.
     unwitnessed: u32,
@@ -84,19 +82,20 @@ struct Batch {
 }
 
 impl Writer {
-    pub(crate) fn new(bucket: Arc<SoloBucket>, log: Log, rounds: Rounds) -> Self {
+    pub(crate) fn new(bucket: Arc<SoloBucket>, log: Log, company: Company) -> Self {
         log.room.set_end(log.active.end().end_offset);
         let io = bucket.io.clone();
-        Self { bucket, io, log, rounds, round: None, witness: None, unwitnessed: 0 }
+        Self { bucket, io, log, company, witness: None, unwitnessed: 0 }
     }
 
     /// Writes until the bucket is closed and nothing is left, or until a failure.
     pub(crate) async fn run(mut self) {
         let mut entries: Vec<Arc<Planned>> = Vec::new();
         while self.bucket.work_for_writer().await {
-            self.round = self.rounds.enter().await;
+            let at_work = self.company.join();
+            self.gather(&at_work).await;
             self.bucket.lock_desk().take_batch(&mut entries);
-            match self.write_all(&mut entries).await {
+            match self.write_all(&mut entries, &at_work).await {
                 Ok(()) => {}
                 Err(Failure::NoSpace(error)) => self.refuse(&error).await,
                 Err(Failure::Stopped { cause }) => {
@@ -110,25 +109,36 @@ impl Writer {
                 Err(Failure::Poisoned) => return,
             }
             entries.clear();
+            drop(at_work);
             // Whoever was answered goes on first, and what that brings is in the next batch.
             tokio::task::yield_now().await;
-            self.round = None;
             self.witness_if_due().await;
         }
         self.finish().await;
     }
 
+    /// Where this thread serves others too: if several have something to write, lets all that is there already arrive
+    /// first. A batch twice as large costs little more.
+    async fn gather(&self, at_work: &AtWork) {
+        let is_lone =
+            || at_work.is_alone() && self.bucket.lock_desk().untaken_count() <= LONE_BATCH_APPENDS;
+        if self.io.spawner().syncs_share_thread() && !is_lone() {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Writes and commits entries, in as many batches as segments are touched.
-    async fn write_all(&mut self, entries: &mut Vec<Arc<Planned>>) -> Result<(), Failure> {
+    async fn write_all(
+        &mut self,
+        entries: &mut Vec<Arc<Planned>>,
+        at_work: &AtWork,
+    ) -> Result<(), Failure> {
         while let Some(first) = entries.first() {
             if !self.log.active.fits(first.entry.frame_len()) {
                 self.roll().await?;
             }
             let before = self.log.active;
             let batch = self.encode(entries);
-            if !self.log.room.has_reached(self.log.active.end().end_offset) {
-                self.round = None;
-            }
             match self.log.room.reach(self.log.active.end().end_offset).await {
                 Ok(true) => {}
                 Ok(false) => return Err(Failure::Poisoned),
@@ -137,7 +147,7 @@ impl Writer {
                     return Err(Failure::of_space(error));
                 }
             }
-            self.write(before, batch).await?;
+            self.write(before, batch, at_work).await?;
         }
         Ok(())
     }
@@ -168,7 +178,12 @@ impl Writer {
     }
 
     /// Writes a batch behind `before`, syncs it, and commits it.
-    async fn write(&mut self, before: ActiveSegment, mut batch: Batch) -> Result<(), Failure> {
+    async fn write(
+        &mut self,
+        before: ActiveSegment,
+        mut batch: Batch,
+        at_work: &AtWork,
+    ) -> Result<(), Failure> {
         let offset = if self.log.has_header { before.end().end_offset } else { 0 };
         let buffers = std::mem::take(&mut batch.buffers);
         if mutant!(self.io, ack_before_sync) {
@@ -176,6 +191,14 @@ impl Writer {
             self.log.file.write_all_at(buffers, offset).await.map_err(Failure::Disk)?;
             self.bucket.commit(&written);
             return self.log.file.sync_data().await.map_err(Failure::Disk);
+        }
+        if mutant!(self.io, sync_begun_early) {
+            let written = batch.written(&buffers);
+            let synced = self.log.file.begin_sync();
+            self.log.file.write_all_at(buffers, offset).await.map_err(Failure::Disk)?;
+            synced.await.map_err(Failure::Disk)?;
+            self.bucket.commit(&written);
+            return Ok(());
         }
         let written = batch.written(&buffers);
         self.begin_write(written.last().map_or(0, |last| last.index))?;
@@ -188,8 +211,9 @@ impl Writer {
             return Err(Failure::Disk(error));
         }
         let early = mutant!(self.io, index_before_data).then(|| self.bucket.apply(&written));
-        self.let_others_write(written.len(), offset).await;
-        self.sync().await?;
+        let len = self.log.active.end().end_offset - offset;
+        let is_small = written.len() <= LONE_BATCH_APPENDS && len <= LONE_BATCH_BYTES;
+        self.sync(is_small && at_work.is_alone()).await?;
         self.log.has_header = true;
         let end = self.log.active.end();
         self.log.room.set_end(end.end_offset);
@@ -213,17 +237,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Between write and sync, where this thread serves others too: the device begins with this batch, and whoever
-    /// has something writes it. A single append gains nothing by that.
-    async fn let_others_write(&self, appends: usize, offset: u64) {
-        let Some(round) = &self.round else { return };
-        let len = self.log.active.end().end_offset.saturating_sub(offset);
-        if appends > LONE_BATCH_APPENDS || len > LONE_BATCH_BYTES {
-            self.log.file.begin_sync(offset, len);
-            round.let_others_write().await;
-        }
-    }
-
     /// A file whose sync failed elsewhere is not touched again, and nothing behind it is answered.
     fn may_go_on(&self) -> Result<(), Failure> {
         if self.bucket.lock_desk().health().is_poisoned() {
@@ -237,12 +250,17 @@ impl Writer {
         if self.bucket.lock_desk().begin_write(index) { Ok(()) } else { Err(Failure::Poisoned) }
     }
 
-    async fn sync(&self) -> Result<(), Failure> {
+    /// Makes durable what was written: a single append of the only writer at work, or more.
+    async fn sync(&self, is_lone: bool) -> Result<(), Failure> {
         self.may_go_on()?;
         if mutant!(self.io, skip_sync) {
             return Ok(());
         }
-        match self.log.file.sync_data().await {
+        // Where this thread serves others too, the sync is carried out elsewhere, and they go on meanwhile.
+        let is_aside = !is_lone && self.io.spawner().syncs_share_thread();
+        let synced =
+            if is_aside { self.log.file.begin_sync() } else { self.log.file.sync_data() }.await;
+        match synced {
             Err(error) if mutant!(self.io, sync_error_ignored) => {
                 tracing::warn!(%error, "mutant: sync error ignored");
                 Ok(())
@@ -256,7 +274,6 @@ impl Writer {
 
     /// Begins the next segment. All of the old one is synced: every batch was.
     async fn roll(&mut self) -> Result<(), Failure> {
-        self.round = None;
         self.wait_for_sealing().await?;
         self.io.mark(site!("segment.roll"));
         let rolled = self.log.active.roll();

@@ -1,22 +1,40 @@
-//! Threads for reads that may wait for the disk, asked for by tasks that may not.
+//! Threads that wait for the disk on behalf of tasks that may not, or have better things to do.
 //!
-//! A bounded queue and up to `threads` readers, started one by one as work piles up. A full queue makes the asking
+//! A bounded queue and up to `max_threads` helpers, started one by one as work piles up. A full queue makes the asking
 //! task wait, never its thread.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use super::task;
 use crate::limits;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The readers of one disk; they end when it is dropped.
-pub(super) struct ReadPool {
+/// The helpers of one disk; they end when it is dropped.
+pub(super) struct Helpers {
+    /// For reads that the page cache could not answer.
+    pub(super) readers: Pool,
+    /// For syncs begun by threads that go on meanwhile.
+    pub(super) syncers: Pool,
+}
+
+impl Helpers {
+    pub(super) fn new(read_threads: usize) -> Self {
+        Self {
+            readers: Pool::new("reader", read_threads, limits::READ_QUEUE),
+            syncers: Pool::new("sync", limits::SYNC_THREADS, limits::SYNC_QUEUE),
+        }
+    }
+}
+
+/// Helpers for one kind of work.
+pub(super) struct Pool {
     shared: Arc<Shared>,
+    name: &'static str,
     max_threads: usize,
 }
 
@@ -27,7 +45,7 @@ struct Shared {
     wake: Condvar,
 }
 
-/// Invariants: `idle <= threads <= max_threads`; at most [`limits::READ_POOL_QUEUE`] jobs.
+/// Invariants: `idle <= threads <= max_threads`; with the free places, jobs make up the length of the queue.
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
@@ -36,23 +54,40 @@ struct Queue {
     is_closed: bool,
 }
 
-impl ReadPool {
-    pub(super) fn new(threads: usize) -> Self {
+impl Pool {
+    fn new(name: &'static str, max_threads: usize, queue_len: usize) -> Self {
         let shared = Shared {
-            room: Semaphore::new(limits::READ_POOL_QUEUE),
+            room: Semaphore::new(queue_len),
             queue: Mutex::default(),
             wake: Condvar::new(),
         };
-        Self { shared: Arc::new(shared), max_threads: threads.max(1) }
+        Self { shared: Arc::new(shared), name, max_threads: max_threads.max(1) }
     }
 
-    /// Runs `work` on a reader. If the caller is dropped first, work not yet begun is not done.
+    /// Runs `work` on a helper. If the caller is dropped first, work not yet begun is not done.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
         let place = self.shared.room.acquire().await.expect("the semaphore is never closed");
-        place.forget(); // given back by the reader that takes the job
+        self.take_in(place, work).await.expect("a helper answers unless its work panics")
+    }
+
+    /// Has `work` begun on a helper; `None` if too much waits already.
+    pub(super) fn begin<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<oneshot::Receiver<T>> {
+        let place = self.shared.room.try_acquire().ok()?;
+        Some(self.take_in(place, work))
+    }
+
+    fn take_in<T: Send + 'static>(
+        &self,
+        place: SemaphorePermit<'_>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> oneshot::Receiver<T> {
+        place.forget(); // given back by the helper that takes the job
         let (reply, answer) = oneshot::channel();
         self.push(Box::new(move || {
             // Whoever dropped the question does not want the answer.
@@ -60,7 +95,7 @@ impl ReadPool {
                 drop(reply.send(work()));
             }
         }));
-        answer.await.expect("a reader answers unless its work panics")
+        answer
     }
 
     fn push(&self, job: Job) {
@@ -76,14 +111,14 @@ impl ReadPool {
         let index = queue.threads;
         queue.threads += 1;
         drop(queue);
-        self.start_reader(index);
+        self.start_helper(index);
     }
 
-    fn start_reader(&self, index: usize) {
+    fn start_helper(&self, index: usize) {
         let shared = Arc::clone(&self.shared);
         let started = thread::Builder::new()
-            .name(format!("reader-{index}"))
-            .spawn(move || read_loop(&shared));
+            .name(format!("{}-{index}", self.name))
+            .spawn(move || help(&shared));
         if started.is_err() {
             let mut queue = self.shared.queue();
             queue.threads -= 1;
@@ -97,7 +132,7 @@ impl ReadPool {
     }
 }
 
-impl Drop for ReadPool {
+impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.queue().is_closed = true;
         self.shared.wake.notify_all();
@@ -119,7 +154,7 @@ impl Shared {
     }
 }
 
-fn read_loop(shared: &Shared) {
+fn help(shared: &Shared) {
     task::mark_dedicated();
     loop {
         while shared.run_next() {}
@@ -143,36 +178,42 @@ mod tests {
 
     use super::*;
 
+    const QUEUE_LEN: usize = 256;
+
+    fn pool(max_threads: usize) -> Pool {
+        Pool::new("helper", max_threads, QUEUE_LEN)
+    }
+
     fn runtime() -> tokio::runtime::Runtime {
         tokio::runtime::Builder::new_current_thread().build().unwrap()
     }
 
     #[test]
     fn more_work_than_places_is_all_done() {
-        let pool = Arc::new(ReadPool::new(3));
+        let pool = Arc::new(pool(3));
         let total = runtime().block_on(async {
             let mut tasks = JoinSet::new();
-            for number in 0..limits::READ_POOL_QUEUE * 3 {
+            for number in 0..QUEUE_LEN * 3 {
                 let pool = Arc::clone(&pool);
                 tasks.spawn(async move { pool.run(move || number).await });
             }
             tasks.join_all().await.into_iter().sum::<usize>()
         });
-        let count = limits::READ_POOL_QUEUE * 3;
+        let count = QUEUE_LEN * 3;
         assert_eq!(total, count * (count - 1) / 2);
-        assert_eq!(pool.shared.room.available_permits(), limits::READ_POOL_QUEUE);
+        assert_eq!(pool.shared.room.available_permits(), QUEUE_LEN);
         assert!(pool.shared.queue().threads <= 3);
     }
 
     #[test]
     fn a_full_queue_makes_the_task_wait_and_not_its_thread() {
-        let pool = Arc::new(ReadPool::new(1));
+        let pool = Arc::new(pool(1));
         let (release, blocked) = mpsc::sync_channel::<()>(1);
         runtime().block_on(async {
             let mut tasks = JoinSet::new();
             let first = Arc::clone(&pool);
             tasks.spawn(async move { first.run(move || blocked.recv().unwrap()).await });
-            for _ in 0..limits::READ_POOL_QUEUE + 10 {
+            for _ in 0..QUEUE_LEN + 10 {
                 let pool = Arc::clone(&pool);
                 tasks.spawn(async move { pool.run(|| ()).await });
             }
@@ -187,7 +228,7 @@ mod tests {
 
     #[test]
     fn dropped_questions_are_not_answered() {
-        let pool = ReadPool::new(1);
+        let pool = pool(1);
         let (release, blocked) = mpsc::sync_channel::<()>(1);
         let (ran, has_run) = mpsc::sync_channel::<&str>(4);
         runtime().block_on(async {
