@@ -254,12 +254,33 @@ async fn a_sync_may_be_begun_where_a_sync_would_stall_others() {
     assert_eq!(file.begin_sync().await, Ok(()));
 }
 
+/// Fills the sync threads and their queue with work that waits for the lock.
+fn jam(helpers: &Helpers, lock: &Arc<std::sync::Mutex<()>>) -> Vec<impl Sized + use<>> {
+    let mut waiting = Vec::new(); // without them the jobs would be skipped
+    while waiting.len() < limits::SYNC_THREADS + limits::SYNC_QUEUE {
+        let lock = Arc::clone(lock);
+        match helpers.syncers.begin(move || drop(lock.lock())) {
+            Some(answer) => waiting.push(answer),
+            None => std::thread::yield_now(), // a thread has yet to take its first job
+        }
+    }
+    waiting
+}
+
 #[test]
 fn with_too_many_syncs_waiting_the_next_is_done_on_the_spot() {
-    let (_dir, _disk, file) = fresh();
-    let begun: Vec<_> = (0..3 * limits::SYNC_QUEUE).map(|_| file.begin_sync()).collect();
-    let ends = all(begun);
-    assert!(ends.len() > limits::SYNC_QUEUE && ends.iter().all(Result::is_ok));
+    let lock = Arc::default();
+    let held = std::sync::Mutex::lock(&lock).unwrap();
+    let helpers = Arc::new(Helpers::new(1));
+    let _waiting = jam(&helpers, &lock);
+    let file = tempfile::tempfile().unwrap();
+    let opened = Opened { file, path: "f".into(), id: (1, 1), can_write: true, is_direct: false };
+    let poison = Arc::new(PoisonSet::default());
+    let file = OsFile::new(opened, Arc::clone(&poison), helpers);
+    assert_eq!(wait(file.begin_sync()), Ok(()));
+    poison.insert((1, 1));
+    assert_eq!(wait(file.begin_sync()).unwrap_err().kind, DiskErrorKind::Poisoned);
+    drop(held); // before the helpers: their threads end
 }
 
 #[tokio::test]

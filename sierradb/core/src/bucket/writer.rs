@@ -258,9 +258,13 @@ impl Writer {
         }
         // Where this thread serves others too, the sync is carried out elsewhere, and they go on meanwhile.
         let is_aside = !is_lone && self.io.spawner().syncs_share_thread();
-        let synced =
-            if is_aside { self.log.file.begin_sync() } else { self.log.file.sync_data() }.await;
-        match synced {
+        let sync = if is_aside {
+            self.io.mark(site!("append.sync_aside"));
+            self.log.file.begin_sync()
+        } else {
+            self.log.file.sync_data()
+        };
+        match sync.await {
             Err(error) if mutant!(self.io, sync_error_ignored) => {
                 tracing::warn!(%error, "mutant: sync error ignored");
                 Ok(())
