@@ -327,4 +327,21 @@ mod tests {
             }
         });
     }
+
+    #[test]
+    fn zeros_end_at_the_next_piece_once_the_log_has_failed() {
+        with_dir(async |io, dir| {
+            let stop = StopSign::default();
+            let space = SegmentSpace::create(&io, &dir, 1, 2 * MIB).await.unwrap();
+            let space = space.with_stop(stop.clone());
+            let noise = Bytes::from(vec![7; wide(2 * MIB)]);
+            space.file().write_all_at(vec![noise], 0).await.unwrap();
+            let step = space.step(Preallocate::Zero, Haste::WriterWrites(&io));
+            let (made, ()) = futures_util::future::join(step, async { stop.raise() }).await;
+            made.unwrap();
+            let (bytes, _) = space.file().read_at(BytesMut::zeroed(wide(2 * MIB)), 0).await;
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            assert_eq!((zeros, space.mark().get()), (SPACE_PIECE_BYTES, 0));
+        });
+    }
 }
