@@ -1,6 +1,7 @@
 //! Between sockets and sessions.
 
 mod accept;
+mod gather;
 mod quiet;
 mod task;
 

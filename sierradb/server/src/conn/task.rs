@@ -2,7 +2,7 @@
 //!
 //! It is polled by hand: each time it wakes, it takes everything that is due (finished work, requests received) before
 //! it touches the socket, and the socket is written before it is read. So a wake-up costs one write, however many
-//! replies it brought.
+//! replies it brought. Replies of a pipeline wait for each other a little ([`Gather`]).
 //!
 //! It ends when the client has closed and everything is answered, when it is killed, when the socket fails, after an
 //! answer that closes (`QUIT`, a protocol error), and when the server stops.
@@ -17,6 +17,7 @@ use sierradb_net::{Access, Connection, Reading, Turn};
 use tokio::sync::futures::OwnedNotified;
 
 use crate::clients::Client;
+use crate::conn::gather::Gather;
 use crate::conn::quiet::Quiet;
 use crate::limits::{DRAIN_TIMEOUT, LINGER_TIMEOUT, ROUNDS_PER_WAKE};
 use crate::session::Session;
@@ -34,6 +35,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, client: Arc<Client>, connection: 
         received: 0,
         sent: 0,
         append_bytes: 0,
+        gather: Gather::default(),
         freed: None,
         shared,
         client,
@@ -79,6 +81,7 @@ struct ConnectionTask {
     sent: u64,
     /// Bytes of appends counted in the node's budget.
     append_bytes: usize,
+    gather: Gather,
     /// While that is exhausted: ready when some of it is freed.
     freed: Option<Pin<Box<OwnedNotified>>>,
 }
@@ -92,6 +95,10 @@ impl ConnectionTask {
             while self.work(context) {}
             self.end_subscriptions();
             self.settle(self.session.append_bytes());
+            let unsent = self.connection.outgoing().unsent_reply_bytes();
+            if self.gather.waits(unsent, self.append_bytes) {
+                break;
+            }
             let was_held_back = self.connection.outgoing().is_over_budget();
             let is_stalled = self.poll_budget(context).is_pending();
             let is_reading = !self.is_at_end && !is_stalled && self.wants_requests();

@@ -119,8 +119,11 @@ impl Session {
                 }
                 None => {
                     let target = handler::target(&self.shared.database, &command);
-                    self.waiting = Some(Waiting { command, target });
-                    self.start(now);
+                    if self.order.admits(target.touches()) {
+                        self.start(command, target, now);
+                    } else {
+                        self.waiting = Some(Waiting { command, target });
+                    }
                 }
             },
             Err(error) => {
@@ -177,12 +180,17 @@ impl Session {
     }
 
     /// Starts the request that waits, if it may; true if it did.
-    fn start(&mut self, now: Mono) -> bool {
-        let Some(Waiting { command, target }) = self.waiting.take() else { return false };
-        if !self.order.admits(target.touches()) {
-            self.waiting = Some(Waiting { command, target });
+    fn start_waiting(&mut self, now: Mono) -> bool {
+        let order = &self.order;
+        let Some(waiting) = self.waiting.take_if(|it| order.admits(it.target.touches())) else {
             return false;
-        }
+        };
+        self.start(waiting.command, waiting.target, now);
+        true
+    }
+
+    /// Starts a request that may be in work beside those before it.
+    fn start(&mut self, command: Command, target: Target, now: Mono) {
         let before = self.ticket(Some(command.spec().name), now);
         let replies_before = self.state.replies;
         let mut caller = Caller {
@@ -208,7 +216,6 @@ impl Session {
             self.state.replies != ReplyMode::On
         };
         self.order.push(Ticket { dialect: self.state.dialect, is_muted, ..before }, work);
-        true
     }
 
     /// Drives requests in work and writes replies that are due; true if anything moved.
@@ -225,7 +232,7 @@ impl Session {
         self.order = order;
         if self.waiting.is_some() {
             let now = now.unwrap_or_else(|| self.shared.io.clock().now());
-            moved |= self.start(now);
+            moved |= self.start_waiting(now);
         }
         moved
     }

@@ -1,0 +1,61 @@
+//! Lets the replies of one pipeline gather into one write.
+//!
+//! The appends of a pipeline go to several buckets, which sync beside each other and end a moment apart. A write for
+//! the replies of each costs more than everything else that is done for them. So replies that are few wait a turn or
+//! two of the runtime while more of the same connection are on their way: whatever has ended by then goes with them.
+//! There is no timer: with nothing else to do, a turn is over at once.
+
+use crate::limits::{GATHER_REPLY_BYTES, GATHER_TURNS};
+
+/// How long the replies of a connection have waited.
+#[derive(Debug, Default)]
+pub(crate) struct Gather {
+    turns: usize,
+}
+
+impl Gather {
+    /// Whether `unsent_bytes` of replies wait for another turn, with so many bytes of appends in work.
+    pub(crate) fn waits(&mut self, unsent_bytes: usize, append_bytes: usize) -> bool {
+        let is_few = (1..GATHER_REPLY_BYTES).contains(&unsent_bytes);
+        if is_few && append_bytes > 0 && self.turns < GATHER_TURNS {
+            self.turns += 1;
+            return true;
+        }
+        self.turns = 0;
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_replies_wait_for_appends_in_work_but_not_for_long() {
+        let mut gather = Gather::default();
+        for _ in 0..3 {
+            for _ in 0..GATHER_TURNS {
+                assert!(gather.waits(200, 1));
+            }
+            assert!(!gather.waits(200, 1), "then they are written");
+        }
+    }
+
+    #[test]
+    fn nothing_waits_for_what_will_not_come_or_needs_no_company() {
+        let mut gather = Gather::default();
+        assert!(!gather.waits(200, 0), "all appends are answered");
+        assert!(!gather.waits(0, 1), "no reply");
+        assert!(!gather.waits(GATHER_REPLY_BYTES, 1), "enough for a write");
+        assert!(gather.waits(GATHER_REPLY_BYTES - 1, 1));
+    }
+
+    #[test]
+    fn a_write_begins_the_count_again() {
+        let mut gather = Gather::default();
+        assert!(gather.waits(200, 1) && !gather.waits(200, 0));
+        for _ in 0..GATHER_TURNS {
+            assert!(gather.waits(200, 1));
+        }
+    }
+}
