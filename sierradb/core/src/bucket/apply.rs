@@ -17,7 +17,7 @@ use super::health::Health;
 use super::planner::PlanStart;
 use super::solo::SoloBucket;
 use crate::index::hash::{event_id_hash, idempotency_hash};
-use crate::index::live::{LiveEvent, LiveFrame, LiveIndex};
+use crate::index::live::{LiveEvent, LiveFrame, LiveIndex, LiveStream};
 use crate::index::lookup::{DataFile, LiveSegment, live_hash};
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::extension::idempotency_key;
@@ -99,10 +99,10 @@ impl SoloBucket {
                 first_sequence: result.first_partition_sequence,
                 partition_key: result.partition_key,
             };
-            let events = planned.streams.iter().zip(&result.events);
-            let events = events.map(|((stream_id, _), event)| LiveEvent {
+            let events = planned.streams_in(active.file.number).zip(&result.events);
+            let events = events.map(|(stream, event)| LiveEvent {
                 id_hash: live_hash(event_id_hash(hash_seed, &event.event_id)),
-                stream_id: stream_id.as_bytes(),
+                stream,
                 version: event.stream_version,
                 key_hash: None,
             });
@@ -223,7 +223,7 @@ pub(crate) fn live_event<'a>(
     let key = idempotency_key(event.extensions).ok().flatten();
     LiveEvent {
         id_hash: live_hash(event_id_hash(hash_seed, &event.event_id)),
-        stream_id: event.stream_id,
+        stream: LiveStream::Named(event.stream_id),
         version: event.stream_version,
         key_hash: key.map(|key| live_hash(idempotency_hash(hash_seed, partition, key))),
     }

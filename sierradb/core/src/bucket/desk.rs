@@ -22,7 +22,8 @@ use smallvec::{SmallVec, smallvec};
 
 use super::health::Health;
 use super::identity::{self, Identity};
-use super::planner::{ColdNeed, Facts, Planned, Planner, Verdict, View};
+use super::planned::Planned;
+use super::planner::{ColdNeed, Facts, Planner, Verdict, View};
 use super::waiters::{Answer, Waiter};
 use crate::error::AppendError;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_FRAMES, MAX_IN_FLIGHT_BYTES, MAX_WAITING_APPENDS};
@@ -384,6 +385,7 @@ impl Desk {
 
     /// The index shows `applied`: answers what waited for them.
     pub(crate) fn release(&mut self, applied: Vec<InFlight>, answers: &mut Answers) {
+        answers.reserve(applied.len());
         for entry in applied {
             self.planner.release(&entry.planned);
             let InFlight { planned, waiters, .. } = entry;

@@ -9,6 +9,7 @@ pub(crate) mod facts;
 pub(crate) mod health;
 mod identity;
 mod overlay;
+pub(crate) mod planned;
 pub(crate) mod planner;
 pub(crate) mod recovery;
 pub(crate) mod room;

@@ -3,51 +3,70 @@
 //! The overlay belongs to the planner. Nobody else sees it; not even an error may show what it holds, for an entry
 //! in flight may still vanish. An entry leaves the overlay only after the index shows it, so that "overlay, then
 //! index" never misses.
+//!
+//! A head leaves by hash and entry: an entry that is applied was planned a sync ago, and its name is far from the
+//! processor by then. Two streams of one entry with equal hashes leave with the same entry, whichever goes first.
 
-use sierradb_io::{Equivalent, Map};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use sierradb_io::Map;
 use sierradb_protocol::StreamId;
 use uuid::Uuid;
 
 pub(crate) use crate::index::heads::StreamHead as Head;
+use crate::index::lookup::StreamPlace;
 
-/// Partition number and stream id: the identity of a stream.
-pub(crate) type StreamKey = (u16, StreamId);
-
-/// As [`StreamKey`], without a share in the id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Partition and stream id, the identity of a stream, with their hash.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct StreamName<'a> {
     pub(crate) partition: u16,
     pub(crate) stream_id: &'a StreamId,
-}
-
-impl Equivalent<StreamKey> for StreamName<'_> {
-    fn equivalent(&self, key: &StreamKey) -> bool {
-        self.partition == key.0 && *self.stream_id == key.1
-    }
+    /// As [`stream_hash`](crate::index::hash::stream_hash) makes it.
+    pub(crate) hash: u64,
 }
 
 /// A head and the entry that set it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct OverlaidHead {
-    head: Head,
-    index: u64,
+pub(crate) struct OverlaidHead {
+    pub(crate) head: Head,
+    /// The last entry in flight that changed the stream.
+    pub(crate) index: u64,
+    /// Where the unsealed segments had the stream when an entry in flight was planned.
+    pub(crate) place: Option<StreamPlace>,
+}
+
+/// A stream with entries in flight.
+#[derive(Debug)]
+struct Overlaid {
+    hash: u64,
+    partition: u16,
+    stream_id: StreamId,
+    head: OverlaidHead,
+}
+
+impl Overlaid {
+    fn is(&self, name: StreamName<'_>) -> bool {
+        self.hash == name.hash
+            && self.partition == name.partition
+            && self.stream_id == *name.stream_id
+    }
 }
 
 /// Heads and ids of entries in flight.
 #[derive(Debug)]
 pub(crate) struct Overlay {
-    streams: Map<StreamKey, OverlaidHead>,
+    streams: HashTable<Overlaid>,
     ids: Map<(u16, Uuid), u64>,
 }
 
 impl Overlay {
     pub(crate) fn new(hash_seed: u64) -> Self {
-        Self { streams: sierradb_io::map(hash_seed), ids: sierradb_io::map(hash_seed) }
+        Self { streams: HashTable::new(), ids: sierradb_io::map(hash_seed) }
     }
 
-    /// Head of a stream with entries in flight, and the last of these entries.
-    pub(crate) fn head(&self, name: StreamName<'_>) -> Option<(Head, u64)> {
-        self.streams.get(&name).map(|overlaid| (overlaid.head, overlaid.index))
+    /// Head of a stream with entries in flight.
+    pub(crate) fn head(&self, name: StreamName<'_>) -> Option<OverlaidHead> {
+        self.streams.find(name.hash, |it| it.is(name)).map(|it| it.head)
     }
 
     /// The entry in flight that holds an event id.
@@ -55,9 +74,15 @@ impl Overlay {
         self.ids.get(&(partition, event_id)).copied()
     }
 
-    /// Entry `index` sets the head of a stream.
-    pub(crate) fn set_head(&mut self, key: StreamKey, head: Head, index: u64) {
-        self.streams.insert(key, OverlaidHead { head, index });
+    /// An entry sets the head of a stream.
+    pub(crate) fn set_head(&mut self, name: StreamName<'_>, head: OverlaidHead) {
+        match self.streams.entry(name.hash, |it| it.is(name), |it| it.hash) {
+            Entry::Occupied(mut overlaid) => overlaid.get_mut().head = head,
+            Entry::Vacant(free) => {
+                let StreamName { partition, stream_id, hash } = name;
+                free.insert(Overlaid { hash, partition, stream_id: stream_id.clone(), head });
+            }
+        }
     }
 
     /// Entry `index` holds an event id.
@@ -65,10 +90,11 @@ impl Overlay {
         self.ids.insert((partition, event_id), index);
     }
 
-    /// Entry `index` is in the index now: forgets the head if no later entry set it.
-    pub(crate) fn release_head(&mut self, name: StreamName<'_>, index: u64) {
-        if self.streams.get(&name).is_some_and(|overlaid| overlaid.index == index) {
-            self.streams.swap_remove(&name);
+    /// Entry `index` is in the index now: forgets the head of the stream with this hash if no later entry set it.
+    pub(crate) fn release_head(&mut self, hash: u64, index: u64) {
+        let is_last = |it: &Overlaid| it.hash == hash && it.head.index == index;
+        if let Ok(overlaid) = self.streams.find_entry(hash, is_last) {
+            overlaid.remove();
         }
     }
 
@@ -86,5 +112,49 @@ impl Overlay {
     /// Whether nothing is in flight.
     pub(crate) fn is_empty(&self) -> bool {
         self.streams.is_empty() && self.ids.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(overlay: &mut Overlay, stream_id: &StreamId, hash: u64, index: u64) {
+        let head = Head { next_version: index, partition_key: Uuid::nil() };
+        let head = OverlaidHead { head, index, place: None };
+        overlay.set_head(StreamName { partition: 1, stream_id, hash }, head);
+    }
+
+    fn index_of(overlay: &Overlay, stream_id: &StreamId, hash: u64) -> Option<u64> {
+        overlay.head(StreamName { partition: 1, stream_id, hash }).map(|found| found.index)
+    }
+
+    #[test]
+    fn only_the_last_entry_of_a_stream_takes_its_head_away() {
+        let (mut overlay, stream) = (Overlay::new(1), StreamId::new("a").unwrap());
+        set(&mut overlay, &stream, 7, 1);
+        set(&mut overlay, &stream, 7, 2);
+        overlay.release_head(7, 1);
+        assert_eq!(index_of(&overlay, &stream, 7), Some(2));
+        overlay.release_head(7, 2);
+        assert!(overlay.is_empty());
+    }
+
+    #[test]
+    fn streams_with_equal_hashes_are_kept_apart_and_all_leave() {
+        let mut overlay = Overlay::new(1);
+        let [a, b, other] = ["a", "b", "c"].map(|name| StreamId::new(name).unwrap());
+        set(&mut overlay, &a, 7, 1);
+        set(&mut overlay, &b, 7, 1);
+        set(&mut overlay, &other, 7, 2);
+        assert_eq!(index_of(&overlay, &a, 7), Some(1));
+        assert_eq!(index_of(&overlay, &other, 7), Some(2));
+        overlay.release_head(7, 1);
+        overlay.release_head(7, 1);
+        assert_eq!((index_of(&overlay, &a, 7), index_of(&overlay, &b, 7)), (None, None));
+        assert_eq!(index_of(&overlay, &other, 7), Some(2), "its entry is in flight");
+        overlay.release_head(7, 1);
+        overlay.release_head(7, 2);
+        assert!(overlay.is_empty());
     }
 }

@@ -19,18 +19,21 @@ use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::identity::{self, Identity};
-use super::overlay::{Head, Overlay, StreamName};
-use super::version_check::{Judgement, Standing, judge};
+use super::overlay::{Head, OverlaidHead, Overlay, StreamName};
+use super::planned::{Planned, PlannedStream};
+use super::version_check::{Judgement, Standing, current, judge};
 use crate::error::{AppendError, ReadError};
 use crate::event::{AppendResult, AppendedEvent};
+use crate::index::hash::stream_hash;
+use crate::index::lookup::StreamPlace;
 use crate::segment::event_codec::{EventFlags, NewEventRef, encode_transaction};
 use crate::segment::frame::{Frame, LogEntry};
 use crate::transaction::{EventDraft, IdOrigin, Transaction};
 
 /// What is committed, as far as memory knows it.
 pub(crate) trait View {
-    /// Head of a stream in the unsealed segments; `None` if they do not have it.
-    fn live_head(&self, name: StreamName<'_>) -> Option<Head>;
+    /// Head of a stream in the unsealed segments, and the newest place there; `None` if they do not have it.
+    fn live_stream(&self, name: StreamName<'_>) -> Option<(Head, StreamPlace)>;
 
     /// Frames in unsealed segments that may hold an event id: (segment, offset).
     fn live_candidates(&self, event_id: Uuid) -> Vec<(u64, u64)>;
@@ -98,17 +101,6 @@ pub(crate) enum Verdict {
     Cold(ColdNeed),
 }
 
-/// A planned entry: the numbers are given out, nothing is written.
-#[derive(Debug, Clone)]
-pub(crate) struct Planned {
-    pub(crate) index: u64,
-    pub(crate) entry: LogEntry,
-    /// The answer once it is committed.
-    pub(crate) result: AppendResult,
-    /// Per event: stream and whether the id was given.
-    pub(crate) streams: SmallVec<[(StreamId, IdOrigin); 1]>,
-}
-
 /// The planner of one bucket.
 #[derive(Debug)]
 pub(crate) struct Planner {
@@ -120,6 +112,7 @@ pub(crate) struct Planner {
     last_append_time_ns: u64,
     /// The last entry known to be committed and durable.
     committed_index: u64,
+    hash_seed: u64,
     overlay: Overlay,
 }
 
@@ -147,6 +140,16 @@ struct Attempt<'a> {
 struct Judged {
     standing: Standing,
     partition_key: Option<Uuid>,
+    hash: u64,
+    place: Option<StreamPlace>,
+}
+
+/// What an event gets.
+#[derive(Clone, Copy)]
+struct Numbered {
+    version: u64,
+    hash: u64,
+    place: Option<StreamPlace>,
 }
 
 impl Planner {
@@ -158,6 +161,7 @@ impl Planner {
             next_sequences: end.next_sequences,
             last_append_time_ns: end.last_append_time_ns,
             committed_index: end.last_index,
+            hash_seed,
             overlay: Overlay::new(hash_seed),
         }
     }
@@ -224,7 +228,7 @@ impl Planner {
 
     fn add_cold_streams(&self, attempt: &mut Attempt<'_>) {
         for draft in &attempt.transaction.events {
-            if self.head(attempt, &draft.stream_id).is_none() {
+            if self.head(attempt, draft).is_none() {
                 attempt.need.streams.insert(draft.stream_id.clone());
             }
         }
@@ -260,15 +264,17 @@ impl Planner {
         })
     }
 
-    /// Judges every event in order. On success each entry of the result is the version of one event.
-    fn check_streams(&self, attempt: &mut Attempt<'_>) -> Result<SmallVec<[u64; 4]>, Verdict> {
+    /// Judges every event in order. On success each entry of the result belongs to one event.
+    fn check_streams(&self, attempt: &mut Attempt<'_>) -> Result<SmallVec<[Numbered; 1]>, Verdict> {
         let transaction = attempt.transaction;
-        let mut judged: BTreeMap<&StreamId, Judged> = BTreeMap::new();
-        let mut versions = SmallVec::with_capacity(transaction.events.len());
+        // One event has none before it.
+        let mut judged = (transaction.events.len() > 1).then(BTreeMap::<&StreamId, Judged>::new);
+        let mut numbered = SmallVec::with_capacity(transaction.events.len());
         for draft in &transaction.events {
-            let stream = match judged.get(&draft.stream_id) {
+            let before = judged.as_ref().and_then(|judged| judged.get(&draft.stream_id));
+            let stream = match before {
                 Some(stream) => *stream,
-                None => match self.head(attempt, &draft.stream_id) {
+                None => match self.head(attempt, draft) {
                     Some(stream) => stream,
                     None => {
                         attempt.need.streams.insert(draft.stream_id.clone());
@@ -278,42 +284,46 @@ impl Planner {
             };
             self.check_key(transaction, draft, stream)?;
             self.check_version(transaction, draft, stream.standing)?;
-            versions.push(stream.standing.next);
-            if transaction.events.len() > 1 {
+            let Judged { standing, hash, place, .. } = stream;
+            numbered.push(Numbered { version: standing.next, hash, place });
+            if let Some(judged) = &mut judged {
                 let standing = Standing { next: stream.standing.next + 1, ..stream.standing };
                 let partition_key = Some(transaction.partition_key);
-                judged.insert(&draft.stream_id, Judged { standing, partition_key });
+                judged.insert(&draft.stream_id, Judged { standing, partition_key, ..stream });
             }
         }
-        Ok(versions)
+        Ok(numbered)
     }
 
-    fn head(&self, attempt: &Attempt<'_>, stream_id: &StreamId) -> Option<Judged> {
-        let name = StreamName { partition: attempt.partition.get(), stream_id };
+    /// How the stream of `draft` stands. `None`: only the disk knows.
+    fn head(&self, attempt: &Attempt<'_>, draft: &EventDraft) -> Option<Judged> {
+        let stream_id = &draft.stream_id;
+        let partition = attempt.partition.get();
+        let hash = stream_hash(self.hash_seed, partition, stream_id.as_bytes());
+        let name = StreamName { partition, stream_id, hash };
         let overlaid = self.overlay.head(name);
-        let committed = match attempt.view.live_head(name) {
-            Some(head) => Some(head),
+        if let Some(overlaid) = overlaid.filter(|overlaid| is_welcome(attempt, draft, overlaid)) {
+            return Some(Judged::in_flight(overlaid, 0, hash));
+        }
+        let live = attempt.view.live_stream(name);
+        let committed = match live {
+            Some((head, _)) => Some(head),
             None if attempt.view.last_sealed() == 0 => None,
             // The committed version matters only for a refusal; a head in flight is enough otherwise.
             None => match (attempt.facts.and_then(|facts| facts.stream(stream_id)), overlaid) {
                 (Some(known), _) => known,
-                (None, Some((head, _))) => Some(Head { next_version: 0, ..head }),
+                (None, Some(overlaid)) => Some(Head { next_version: 0, ..overlaid.head }),
                 (None, None) => attempt.view.sealed_head(name)?,
             },
         };
         let committed_next = committed.map_or(0, |head| head.next_version);
         Some(match overlaid {
-            Some((head, index)) => Judged {
-                standing: Standing {
-                    committed_next,
-                    next: head.next_version,
-                    in_flight: Some(index),
-                },
-                partition_key: Some(head.partition_key),
-            },
+            Some(overlaid) => Judged::in_flight(overlaid, committed_next, hash),
             None => Judged {
                 standing: Standing { committed_next, next: committed_next, in_flight: None },
                 partition_key: committed.map(|head| head.partition_key),
+                hash,
+                place: live.map(|(_, place)| place),
             },
         })
     }
@@ -366,7 +376,7 @@ impl Planner {
         &mut self,
         transaction: &Transaction,
         partition: PartitionId,
-        versions: &[u64],
+        numbered: &[Numbered],
         now_ns: u64,
     ) -> Verdict {
         self.last_append_time_ns = self.last_append_time_ns.max(now_ns);
@@ -376,16 +386,19 @@ impl Planner {
         let events: SmallVec<[NewEventRef<'_>; 1]> = transaction
             .events
             .iter()
-            .zip(versions)
-            .map(|(draft, version)| event_ref(draft, *version, append_time_ns))
+            .zip(numbered)
+            .map(|(draft, number)| event_ref(draft, number.version, append_time_ns))
             .collect();
         let body = encode_transaction(transaction.partition_key, append_time_ns, &events);
         let count = u16::try_from(events.len()).expect("transactions are bounded when made");
         let first_sequence = self.take_sequences(partition, count);
-        for (draft, version) in transaction.events.iter().zip(versions) {
-            let key = (partition.get(), draft.stream_id.clone());
+        let mut streams = SmallVec::with_capacity(events.len());
+        for (draft, number) in transaction.events.iter().zip(numbered) {
+            let Numbered { version, hash, place } = *number;
+            let name = StreamName { partition: partition.get(), stream_id: &draft.stream_id, hash };
             let head = Head { next_version: version + 1, partition_key: transaction.partition_key };
-            self.overlay.set_head(key, head, index);
+            self.overlay.set_head(name, OverlaidHead { head, index, place });
+            streams.push(PlannedStream { hash, id_origin: draft.id_origin, place });
             if draft.id_origin == IdOrigin::Given {
                 self.overlay.add_id(partition.get(), draft.event_id, index);
             }
@@ -398,8 +411,6 @@ impl Planner {
             events: events.iter().map(appended).collect(),
             duplicate: false,
         };
-        let streams = transaction.events.iter();
-        let streams = streams.map(|draft| (draft.stream_id.clone(), draft.id_origin)).collect();
         let hint = self.committed_index;
         let entry = LogEntry::transaction(partition.get(), count, first_sequence, hint, body);
         Verdict::Planned(Arc::new(Planned { index, entry, result, streams }))
@@ -418,9 +429,9 @@ impl Planner {
         assert!(applied.index > self.committed_index, "entry {} applied twice", applied.index);
         self.committed_index = applied.index;
         let partition = applied.result.partition_id.get();
-        for ((stream_id, origin), event) in applied.streams.iter().zip(&applied.result.events) {
-            self.overlay.release_head(StreamName { partition, stream_id }, applied.index);
-            if *origin == IdOrigin::Given {
+        for (stream, event) in applied.streams.iter().zip(&applied.result.events) {
+            self.overlay.release_head(stream.hash, applied.index);
+            if stream.id_origin == IdOrigin::Given {
                 self.overlay.release_id(partition, event.event_id);
             }
         }
@@ -430,6 +441,28 @@ impl Planner {
     pub(crate) fn assert_idle(&self) {
         assert!(self.overlay.is_empty(), "nothing is in flight, but the overlay remembers some");
     }
+}
+
+impl Judged {
+    /// A stream with entries in flight.
+    fn in_flight(overlaid: OverlaidHead, committed_next: u64, hash: u64) -> Self {
+        let OverlaidHead { head, index, place } = overlaid;
+        Self {
+            standing: Standing { committed_next, next: head.next_version, in_flight: Some(index) },
+            partition_key: Some(head.partition_key),
+            hash,
+            place,
+        }
+    }
+}
+
+/// Whether the only event of a transaction fits what is in flight. What is committed matters for a refusal only, and
+/// for the events behind this one.
+fn is_welcome(attempt: &Attempt<'_>, draft: &EventDraft, overlaid: &OverlaidHead) -> bool {
+    let Transaction { partition_key, events, .. } = attempt.transaction;
+    events.len() == 1
+        && overlaid.head.partition_key == *partition_key
+        && draft.expected.is_met_by(current(overlaid.head.next_version))
 }
 
 fn appended(event: &NewEventRef<'_>) -> AppendedEvent {

@@ -18,7 +18,7 @@ use super::waiters::PendingAppend;
 use crate::error::{AppendError, ReadError};
 use crate::feed::Feed;
 use crate::index::hash::event_id_hash;
-use crate::index::lookup::{Found, Segments, Shelf, WantedPartition, live_hash};
+use crate::index::lookup::{Found, Segments, Shelf, StreamPlace, WantedPartition, live_hash};
 use crate::limits::{COLD_READS_PER_ROUND, EXPIRY_INTERVAL, INDEX_REPAIRS_PER_READ};
 use crate::transaction::Transaction;
 
@@ -51,8 +51,8 @@ struct LiveView<'a> {
 }
 
 impl View for LiveView<'_> {
-    fn live_head(&self, name: StreamName<'_>) -> Option<Head> {
-        self.segments.live_head(name.partition, name.stream_id)
+    fn live_stream(&self, name: StreamName<'_>) -> Option<(Head, StreamPlace)> {
+        self.segments.live_stream(name.partition, name.stream_id.as_bytes(), name.hash)
     }
 
     fn live_candidates(&self, event_id: Uuid) -> Vec<(u64, u64)> {

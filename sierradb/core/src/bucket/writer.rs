@@ -13,7 +13,8 @@ use sierradb_io::{DiskError, DiskErrorKind, File, Io, OpenOptions, mutant, site}
 use super::apply::Written;
 use super::company::{AtWork, Company};
 use super::health::{Health, stops_bucket};
-use super::planner::{PlanStart, Planned};
+use super::planned::Planned;
+use super::planner::PlanStart;
 use super::room::Room;
 use super::slots::Slots;
 use super::solo::SoloBucket;

@@ -13,10 +13,16 @@ const EVENT_ID: u8 = 1;
 const IDEMPOTENCY_KEY: u8 = 2;
 /// Longest input hashed without an allocation: tag, partition, and a key or stream id of 255 bytes.
 const STACK_LEN: usize = 1 + 2 + 255;
+/// Most inputs are no longer than this: less to clear.
+const SHORT_LEN: usize = 64;
 
 /// Hash of an event id: `xxh3_64(seed, 1 ‖ id)`. The frame tells the partition.
 pub(crate) fn event_id_hash(seed: u64, id: &Uuid) -> u64 {
-    joined(seed, &[&[EVENT_ID], id.as_bytes()])
+    let mut tagged = [EVENT_ID; 1 + size_of::<Uuid>()];
+    if let Some(rest) = tagged.last_chunk_mut() {
+        *rest = *id.as_bytes();
+    }
+    xxh3_64_with_seed(&tagged, seed)
 }
 
 /// Hash of an idempotency key, which is unique in its partition: `xxh3_64(seed, 2 ‖ partition ‖ key)`.
@@ -32,17 +38,22 @@ pub(crate) fn stream_hash(seed: u64, partition: u16, stream_id: &[u8]) -> u64 {
 /// Hashes the parts as if they lay one after another. Short inputs are joined on the stack: the streaming form of
 /// xxh3 costs several times as much for them.
 fn joined(seed: u64, parts: &[&[u8]]) -> u64 {
-    let mut buffer = [0; STACK_LEN];
+    let hash = joined_within::<SHORT_LEN>(seed, parts);
+    let hash = hash.or_else(|| joined_within::<STACK_LEN>(seed, parts));
+    hash.unwrap_or_else(|| xxh3_64_with_seed(&parts.concat(), seed))
+}
+
+/// `None` if the parts are longer than `LEN` together.
+fn joined_within<const LEN: usize>(seed: u64, parts: &[&[u8]]) -> Option<u64> {
+    let mut buffer = [0; LEN];
     let mut free = buffer.as_mut_slice();
     for part in parts {
-        let Some((head, tail)) = free.split_at_mut_checked(part.len()) else {
-            return xxh3_64_with_seed(&parts.concat(), seed);
-        };
+        let (head, tail) = free.split_at_mut_checked(part.len())?;
         head.copy_from_slice(part);
         free = tail;
     }
-    let used = STACK_LEN - free.len();
-    xxh3_64_with_seed(buffer.get(..used).unwrap_or_default(), seed)
+    let used = LEN - free.len();
+    buffer.get(..used).map(|joined| xxh3_64_with_seed(joined, seed))
 }
 
 #[cfg(test)]
@@ -73,10 +84,12 @@ mod tests {
     }
 
     #[test]
-    fn an_input_beyond_the_stack_buffer_hashes_as_one() {
-        let key = vec![3; 1000];
-        let whole = [&[2, 44, 1], key.as_slice()].concat();
-        assert_eq!(idempotency_hash(9, 300, &key), xxh3_64_with_seed(&whole, 9));
+    fn an_input_of_any_length_hashes_as_one() {
+        for len in [0, 1, SHORT_LEN - 3, SHORT_LEN - 2, STACK_LEN - 3, STACK_LEN - 2, 1_000] {
+            let key = vec![3; len];
+            let whole = [&[2, 44, 1], key.as_slice()].concat();
+            assert_eq!(idempotency_hash(9, 300, &key), xxh3_64_with_seed(&whole, 9), "{len}");
+        }
     }
 
     const PINNED: [u64; 3] = [3168585647173502139, 7176774924366829530, 15162565759704507558];

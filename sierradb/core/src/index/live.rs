@@ -40,10 +40,19 @@ pub(crate) struct LiveFrame {
 pub(crate) struct LiveEvent<'a> {
     /// Upper 32 bits of the hash of its id.
     pub(crate) id_hash: u32,
-    pub(crate) stream_id: &'a [u8],
+    pub(crate) stream: LiveStream<'a>,
     pub(crate) version: u64,
     /// Upper 32 bits of the hash of its idempotency key.
     pub(crate) key_hash: Option<u32>,
+}
+
+/// The stream of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LiveStream<'a> {
+    /// One that was found in this very index before.
+    Known(StreamRef),
+    /// Its id; the index may have it or not.
+    Named(&'a [u8]),
 }
 
 /// An event as a checkpoint delta recalls it; versions follow from the order.
@@ -141,15 +150,17 @@ impl LiveIndex {
         events: impl IntoIterator<Item = LiveEvent<'a>>,
     ) {
         self.push_events(frame, events, |streams, event| {
-            let found = streams.find(frame.partition, event.stream_id);
-            let stream = found.unwrap_or_else(|| {
-                streams.add(NewStream {
-                    partition: frame.partition,
-                    id: event.stream_id,
-                    first_version: event.version,
-                    partition_key: frame.partition_key,
-                })
-            });
+            let stream = match event.stream {
+                LiveStream::Known(stream) => stream,
+                LiveStream::Named(id) => streams.find(frame.partition, id).unwrap_or_else(|| {
+                    streams.add(NewStream {
+                        partition: frame.partition,
+                        id,
+                        first_version: event.version,
+                        partition_key: frame.partition_key,
+                    })
+                }),
+            };
             Resolved {
                 stream,
                 version: event.version,
@@ -255,6 +266,22 @@ impl LiveIndex {
     /// The stream's versions in this segment, its reference and its key; `None` if it has no event here.
     pub(crate) fn stream(&self, partition: u16, stream_id: &[u8]) -> Option<StreamSpan> {
         self.streams.find(partition, stream_id).and_then(|stream| self.streams.span(stream))
+    }
+
+    /// The same, where the hash of the stream is known.
+    pub(crate) fn hashed_stream(
+        &self,
+        partition: u16,
+        stream_id: &[u8],
+        hash: u64,
+    ) -> Option<StreamSpan> {
+        let found = self.streams.find_hashed(partition, stream_id, hash);
+        found.and_then(|stream| self.streams.span(stream))
+    }
+
+    /// The seed of the hashes of streams.
+    pub(crate) const fn hash_seed(&self) -> u64 {
+        self.streams.hash_seed()
     }
 
     /// The same of a stream known by reference.

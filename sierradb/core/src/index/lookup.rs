@@ -20,6 +20,7 @@ use super::live::{EventAt, LiveIndex};
 use super::recent::RecentFrames;
 use super::repairs::IndexRepairs;
 use super::sealed::SealedIndex;
+use super::streams::StreamRef;
 use crate::error::ReadError;
 use crate::feed::Feed;
 use crate::limits::{HEAD_CACHE_ENTRIES, INLINE_FILTERS};
@@ -76,6 +77,15 @@ pub(crate) struct Damage {
     pub(crate) segment: u64,
     pub(crate) offset: u64,
     pub(crate) cause: String,
+}
+
+/// Where an unsealed segment has a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StreamPlace {
+    /// Number of the segment.
+    pub(crate) segment: u64,
+    /// The stream in that segment's index.
+    pub(crate) stream: StreamRef,
 }
 
 /// A frame to be read, and which event of it.
@@ -461,10 +471,23 @@ impl Found {
 impl Segments {
     /// Head of a stream in unsealed segments, newest first.
     pub(crate) fn live_head(&self, partition: u16, stream_id: &StreamId) -> Option<StreamHead> {
+        let hash =
+            stream_hash(self.live.last()?.index.hash_seed(), partition, stream_id.as_bytes());
+        self.live_stream(partition, stream_id.as_bytes(), hash).map(|(head, _)| head)
+    }
+
+    /// The same, and where it is; `hash` is that of the stream.
+    pub(crate) fn live_stream(
+        &self,
+        partition: u16,
+        stream_id: &[u8],
+        hash: u64,
+    ) -> Option<(StreamHead, StreamPlace)> {
         self.live.iter().rev().find_map(|segment| {
-            let span = segment.index.stream(partition, stream_id.as_bytes())?;
+            let span = segment.index.hashed_stream(partition, stream_id, hash)?;
             let (next_version, partition_key) = (span.next_version, span.partition_key);
-            Some(StreamHead { next_version, partition_key })
+            let place = StreamPlace { segment: segment.file.number, stream: span.stream };
+            Some((StreamHead { next_version, partition_key }, place))
         })
     }
 

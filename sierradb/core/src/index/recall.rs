@@ -141,7 +141,7 @@ mod tests {
     use sierradb_io::Prng;
     use uuid::Uuid;
 
-    use super::super::live::{LiveEvent, LiveFrame};
+    use super::super::live::{LiveEvent, LiveFrame, LiveStream};
     use super::*;
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
             let frame = LiveFrame { offset, partition, first_sequence, partition_key: Uuid::nil() };
             let live = events.iter().map(|event| LiveEvent {
                 id_hash: event.hashes[0],
-                stream_id: &event.stream_id,
+                stream: LiveStream::Named(&event.stream_id),
                 version: event.version,
                 key_hash: None,
             });

@@ -94,8 +94,17 @@ impl StreamTable {
         self.entries.len()
     }
 
+    pub(crate) const fn hash_seed(&self) -> u64 {
+        self.hash_seed
+    }
+
     pub(crate) fn find(&self, partition: u16, id: &[u8]) -> Option<StreamRef> {
-        let hash = self.hash(partition, id);
+        self.find_hashed(partition, id, stream_hash(self.hash_seed, partition, id))
+    }
+
+    /// As [`Self::find`], with the [`stream_hash`] of the stream.
+    pub(crate) fn find_hashed(&self, partition: u16, id: &[u8], hash: u64) -> Option<StreamRef> {
+        let hash = upper_half(hash);
         let mut next = self.chains.get(chain_of(hash, self.chains.len())?)?;
         while let Some(number) = next.checked_sub(1) {
             let entry = self.entries.get(number)?;
@@ -202,7 +211,7 @@ impl StreamTable {
     }
 
     fn hash(&self, partition: u16, id: &[u8]) -> u32 {
-        u32::try_from(stream_hash(self.hash_seed, partition, id) >> 32).expect("32 bits are left")
+        upper_half(stream_hash(self.hash_seed, partition, id))
     }
 
     fn id_of(&self, entry: &Entry) -> &[u8] {
@@ -226,6 +235,11 @@ impl StreamTable {
             *self.chains.get_mut(chain).expect("both exist") = first;
         }
     }
+}
+
+/// The part of a hash that an entry keeps.
+fn upper_half(hash: u64) -> u32 {
+    u32::try_from(hash >> 32).expect("32 bits are left")
 }
 
 /// The chain of `hash` among `chains`: its low bits, one bit fewer if that chain does not exist yet.

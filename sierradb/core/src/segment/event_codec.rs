@@ -22,7 +22,7 @@ use bytes::{Buf, BufMut, Bytes};
 use uuid::Uuid;
 
 use super::extension::ExtensionError;
-use super::frame::{Frame, FrameHeader, FrameKind};
+use super::frame::{Frame, FrameHeader, FrameKind, LogEntry};
 use crate::limits::{
     MAX_EVENT_NAME_LEN, MAX_EVENTS_PER_TRANSACTION, MAX_EXTENSIONS_LEN, MAX_STREAM_ID_LEN,
 };
@@ -253,6 +253,13 @@ pub(crate) fn event_keys(
 ) -> Result<(Uuid, impl Iterator<Item = Result<EventKeys<'_>, EventError>>), EventError> {
     let (partition_key, _, events) = split_header(&frame.header, &frame.body)?;
     Ok((partition_key, events))
+}
+
+/// Stream ids of the events in a transaction's `entry`, in order. Ends where its body is none.
+pub(crate) fn stream_ids(entry: &LogEntry) -> impl Iterator<Item = &[u8]> {
+    let rest = entry.body.get(TRANSACTION_HEADER_LEN..).unwrap_or_default();
+    let events = Events { rest, next_position: 0, event_count: entry.event_count };
+    events.map_while(|event| event.ok().map(|event| event.stream_id))
 }
 
 /// When the transaction in `frame` was appended, ns since 1970 by its leader's clock; `None` for other frames.

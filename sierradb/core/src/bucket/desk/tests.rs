@@ -6,13 +6,14 @@ use super::super::overlay::{Head, StreamName};
 use super::super::planner::PlanStart;
 use super::super::waiters::PendingAppend;
 use super::*;
+use crate::index::lookup::StreamPlace;
 use crate::transaction::NewEvent;
 
 /// Nothing is committed.
 struct Empty;
 
 impl View for Empty {
-    fn live_head(&self, _name: StreamName<'_>) -> Option<Head> {
+    fn live_stream(&self, _name: StreamName<'_>) -> Option<(Head, StreamPlace)> {
         None
     }
 

@@ -102,7 +102,7 @@ impl Model {
 fn live_events(rows: &[Event]) -> impl Iterator<Item = LiveEvent<'_>> {
     rows.iter().map(|(id_hash, stream, version, key_hash)| LiveEvent {
         id_hash: *id_hash,
-        stream_id: stream.as_bytes(),
+        stream: LiveStream::Named(stream.as_bytes()),
         version: *version,
         key_hash: *key_hash,
     })
@@ -157,7 +157,8 @@ fn it_knows_what_a_plain_map_knows_beyond_the_first_blocks() {
 
 #[test]
 fn a_default_partition_key_is_known_without_being_stored() {
-    let event = LiveEvent { id_hash: 1, stream_id: b"s", version: 3, key_hash: None };
+    let event =
+        LiveEvent { id_hash: 1, stream: LiveStream::Named(b"s"), version: 3, key_hash: None };
     let frame = LiveFrame {
         offset: 4_096,
         partition: 1,
@@ -170,7 +171,12 @@ fn a_default_partition_key_is_known_without_being_stored() {
 }
 
 fn push_at(offset: u64, first_sequence: u64) {
-    let event = |version| LiveEvent { id_hash: 1, stream_id: b"s", version, key_hash: None };
+    let event = |version| LiveEvent {
+        id_hash: 1,
+        stream: LiveStream::Named(b"s"),
+        version,
+        key_hash: None,
+    };
     let frame = |offset, first_sequence| LiveFrame {
         offset,
         partition: 1,
@@ -221,8 +227,12 @@ fn usual_load(has_chosen_keys: bool) -> LiveIndex {
         sequences[usize::from(partition)] += 1;
         let version: &mut u64 = &mut versions[usize::try_from(stream).unwrap()];
         let id_hash = u32::try_from(prng.below(1 << 32)).unwrap();
-        let event =
-            LiveEvent { id_hash, stream_id: id.as_bytes(), version: *version, key_hash: None };
+        let event = LiveEvent {
+            id_hash,
+            stream: LiveStream::Named(id.as_bytes()),
+            version: *version,
+            key_hash: None,
+        };
         *version += 1;
         index.push_frame(frame, [event]);
     }

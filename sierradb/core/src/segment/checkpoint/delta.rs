@@ -169,8 +169,9 @@ impl DeltaBuilder {
         self.known_streams += 1;
         put_varint(&mut self.body, 0);
         put_varint(&mut self.body, u64::from(partition));
-        self.body.put_u8(u8::try_from(event.stream_id.len()).expect("checked by the index"));
-        self.body.extend_from_slice(event.stream_id);
+        let (_, id) = index.stream_name(stream).expect("the frame was pushed");
+        self.body.put_u8(u8::try_from(id.len()).expect("checked by the index"));
+        self.body.extend_from_slice(id);
         let key = index.chosen_key(stream);
         put_flagged(&mut self.body, event.version, key.is_some());
         if let Some(key) = key {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::index::live::EventAt;
+use crate::index::live::{EventAt, LiveStream};
 
 /// Partition, choice of key, and per event its stream; odd hashes of first events bring an idempotency key.
 type Drawn = (u16, bool, Vec<(u32, u8)>);
@@ -37,7 +37,7 @@ fn saved(frames: &[Drawn], per_delta: usize) -> (LiveIndex, Vec<Bytes>) {
                     .map_or(u64::from(*stream) << 20, |s| s.next_version);
                 let version = *versions.entry(name).and_modify(|v| *v += 1).or_insert(first);
                 let key_hash = (nth == 0 && id_hash % 2 == 1).then_some(!id_hash);
-                LiveEvent { id_hash: *id_hash, stream_id: name, version, key_hash }
+                LiveEvent { id_hash: *id_hash, stream: LiveStream::Named(name), version, key_hash }
             })
             .collect();
         index.push_frame(frame, live.iter().copied());
