@@ -493,3 +493,6 @@ fn event_ref(draft: &EventDraft, stream_version: u64, append_time_ns: u64) -> Ne
         payload: &draft.payload,
     }
 }
+
+#[cfg(test)]
+mod tests;

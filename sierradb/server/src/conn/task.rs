@@ -96,8 +96,8 @@ impl ConnectionTask {
             self.end_subscriptions();
             self.settle(self.session.append_bytes());
             let unsent = self.connection.outgoing().unsent_reply_bytes();
-            if self.gather.waits(unsent, self.append_bytes) {
-                break;
+            if self.gather.waits(context, unsent, self.append_bytes) {
+                return Poll::Pending;
             }
             let was_held_back = self.connection.outgoing().is_over_budget();
             let is_stalled = self.poll_budget(context).is_pending();
