@@ -120,14 +120,20 @@ fn what_does_not_fit_what_is_in_flight_is_refused_once_that_is_committed() {
 }
 
 #[test]
-fn a_refusal_that_is_committed_is_said_at_once_behind_an_event_that_fits() {
+fn a_refusal_that_is_committed_is_said_at_once_whatever_is_in_flight() {
     let mut bench = Bench::new(3);
     bench.planned(ExpectedVersion::Any);
-    let verdict = bench.plan(key(1), &[ExpectedVersion::Any, ExpectedVersion::Empty]);
-    let Verdict::Answered(Err(AppendError::WrongVersion { current, .. })) = verdict else {
-        panic!("{verdict:?}");
-    };
-    assert_eq!(current, CurrentVersion::Current(2), "what is in flight is not shown");
+    for expected in
+        [&[ExpectedVersion::Empty] as &[_], &[ExpectedVersion::Any, ExpectedVersion::Empty]]
+    {
+        let verdict = bench.plan(key(1), expected);
+        let Verdict::Answered(Err(AppendError::WrongVersion { current, .. })) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert_eq!(current, CurrentVersion::Current(2), "what is in flight is not shown");
+    }
+    let verdict = bench.plan(key(2), &[ExpectedVersion::Any]);
+    assert!(matches!(verdict, Verdict::Answered(Err(AppendError::KeyMismatch { .. }))));
 }
 
 #[test]
