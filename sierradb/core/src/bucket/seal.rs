@@ -8,7 +8,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::facts::{Facts, Memory};
 use super::solo::SoloBucket;
-use crate::index::build::{self, BuildError, SegmentEnd};
+use crate::index::build::{BuildError, SegmentEnd};
+use crate::index::index_file;
 use crate::index::lookup::{DataFile, SealedSegment};
 use crate::index::pages::IndexError;
 use crate::index::sealed::{Expect, SealedIndex};
@@ -101,7 +102,7 @@ pub(crate) async fn build(io: &Io, request: Request<'_>) -> Result<(), SealError
     if is_damaged {
         io.mark(site!("segment.sealed_around_damage"));
     }
-    build::write(io, request.dir, request.header.number, pages).await?;
+    index_file::write(io, request.dir, request.header.number, pages).await?;
     Ok(())
 }
 

@@ -3,11 +3,12 @@
 //! Whether it fits the segment is another question, answered best by building it again: equal facts give equal
 //! bytes.
 
+use super::entries::{log_position, stream_entry};
 use super::filter;
 use super::layout::prefix;
 use super::page::Section;
 use super::pages::IndexError;
-use super::sealed::{List, MAX_OFFSETS, SealedIndex, log_position, stream_entry};
+use super::sealed::{List, MAX_OFFSETS, SealedIndex};
 
 impl SealedIndex {
     /// Reads and checks everything, past the cache.

@@ -3,9 +3,11 @@
 
 mod blocks;
 pub(crate) mod build;
+pub(crate) mod build_facts;
 mod check;
 mod damages;
 mod data_file;
+pub(crate) mod entries;
 pub(crate) mod filter;
 #[cfg(test)]
 mod fixture;
@@ -13,6 +15,7 @@ pub(crate) mod footer;
 pub(crate) mod hash;
 pub(crate) mod heads;
 mod identify;
+pub(crate) mod index_file;
 mod layout;
 pub(crate) mod live;
 pub(crate) mod lookup;
@@ -23,6 +26,7 @@ pub(crate) mod recall;
 pub(crate) mod recent;
 pub(crate) mod repairs;
 pub(crate) mod sealed;
+pub(crate) mod segments;
 pub(crate) mod streams;
 mod table;
 mod tail;

@@ -1,8 +1,7 @@
-use futures_util::FutureExt;
+use uuid::Uuid;
 
-use super::super::testing::{SEGMENT, Sample, Shape};
+use super::super::testing::{Sample, Shape};
 use super::*;
-use crate::read::testing::MemDisk;
 
 const SHAPE: Shape = Shape { frames: 40, partitions: 3, streams: 4, events_per_frame: 3 };
 
@@ -61,30 +60,6 @@ fn an_end_that_does_not_fit_is_refused() {
     assert_eq!(field(|end| end.used_len = 4096), "used length");
     let vast = refused(|s| s.options.segment_size = 1 << 36);
     assert_eq!(vast, BuildError::TooMany { what: "bytes per segment" });
-}
-
-#[test]
-fn a_written_index_is_synced_renamed_and_its_name_synced() {
-    let disk = MemDisk::default();
-    disk.put("/b/0000000007.idx.tmp", b"left by a crash".to_vec());
-    let bytes = Sample::new(5, SHAPE).build();
-    let pieces = bytes.chunks(5000).map(Bytes::copy_from_slice).collect();
-    let dir = Path::new("/b");
-    write_on(&disk, dir, SEGMENT, pieces).now_or_never().unwrap().unwrap();
-    let files = disk.files.lock().unwrap();
-    let names: Vec<_> = files.keys().map(|path| path.display().to_string()).collect();
-    assert_eq!(names, ["/b/0000000007.idx"]);
-    assert_eq!(files.values().next().unwrap().content(), bytes);
-    assert_eq!(
-        *disk.journal.lock().unwrap(),
-        [
-            "remove /b/0000000007.idx.tmp",
-            "open /b/0000000007.idx.tmp",
-            "sync /b/0000000007.idx.tmp",
-            "rename /b/0000000007.idx.tmp /b/0000000007.idx",
-            "sync_dir /b",
-        ]
-    );
 }
 
 const PINNED: (usize, u32) = (40960, 1_351_889_225);

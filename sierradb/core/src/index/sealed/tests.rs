@@ -377,11 +377,11 @@ fn dropping_an_index_frees_its_blocks() {
 fn an_index_written_to_a_real_directory_opens_again() {
     let sample = Sample::new(6, SMALL);
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join(super::super::build::file_name(7));
+    let path = dir.path().join(super::super::index_file::file_name(7));
     let index = sierradb_io::os::wait(async {
         let io = Io::os();
         let pages = vec![sample.build().into()];
-        super::super::build::write(&io, dir.path(), 7, pages).await.unwrap();
+        super::super::index_file::write(&io, dir.path(), 7, pages).await.unwrap();
         let cache = super::super::testing::cache(1 << 20);
         let index = SealedIndex::open(&io, &path, Some(sample.expect()), cache).await.unwrap();
         index.check().await.unwrap();
