@@ -232,6 +232,30 @@ fn a_segment_that_cannot_be_sealed_refuses_appends_and_stays_readable() {
 }
 
 #[test]
+fn a_sound_frame_behind_damage_that_is_not_the_next_one_is_not_sealed_over() {
+    run(7, |host| async move {
+        let (_, db) = open(&host).await;
+        append(&db, 0..30).await;
+        let places = frames(&host, 1);
+        rot(&host, 1, places[8]);
+        let [from, to] = [places[11], places[12]].map(|at| usize::try_from(at).unwrap());
+        let other = host.current_image(segment(1)).unwrap()[from..to].to_vec();
+        assert!(host.overwrite(segment(1), places[9], &other));
+        let mut n = 30;
+        let refused = loop {
+            match db.append_events(transaction(n)).await {
+                Ok(_) => n += 1,
+                Err(error) => break error,
+            }
+        };
+        let AppendError::ReadOnly { cause, .. } = refused else { unreachable!("{refused}") };
+        assert!(cause.starts_with("segment 1 cannot be sealed: "), "{cause}");
+        assert_eq!(host.mark_hits("segment.sealed_around_damage"), 0);
+        db.close().await;
+    });
+}
+
+#[test]
 fn unreadable_sectors_are_sealed_around() {
     run(4, |host| async move {
         let (io, db) = open(&host).await;
