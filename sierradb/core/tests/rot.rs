@@ -64,6 +64,17 @@ async fn append(db: &Database, sequences: std::ops::Range<u64>) {
     }
 }
 
+/// Appends from sequence `next` on until the bucket takes no more; the sequence refused, and why.
+async fn append_until_read_only(db: &Database, mut next: u64) -> (u64, String) {
+    loop {
+        match db.append_events(transaction(next)).await {
+            Ok(_) => next += 1,
+            Err(AppendError::ReadOnly { cause, .. }) => return (next, cause),
+            Err(error) => unreachable!("{error}"),
+        }
+    }
+}
+
 fn segment(number: u64) -> PathBuf {
     Path::new(DIR).join(format!("buckets/00000/{number:010}.seg"))
 }
@@ -209,14 +220,7 @@ fn a_segment_that_cannot_be_sealed_refuses_appends_and_stays_readable() {
         let (io, db) = open(&host).await;
         append(&db, 0..30).await;
         assert!(host.flip_bit(segment(1), 20, 1), "a header, which memory cannot replace");
-        let mut n = 30;
-        let refused = loop {
-            match db.append_events(transaction(n)).await {
-                Ok(_) => n += 1,
-                Err(error) => break error,
-            }
-        };
-        let AppendError::ReadOnly { cause, .. } = refused else { unreachable!("{refused}") };
+        let (n, cause) = append_until_read_only(&db, 30).await;
         assert!(cause.starts_with("segment 1 cannot be sealed: the segment header"), "{cause}");
         let stats = db.stats();
         assert!(stats.buckets[0].refusing.is_some());
@@ -241,14 +245,7 @@ fn a_sound_frame_behind_damage_that_is_not_the_next_one_is_not_sealed_over() {
         let [from, to] = [places[11], places[12]].map(|at| usize::try_from(at).unwrap());
         let other = host.current_image(segment(1)).unwrap()[from..to].to_vec();
         assert!(host.overwrite(segment(1), places[9], &other));
-        let mut n = 30;
-        let refused = loop {
-            match db.append_events(transaction(n)).await {
-                Ok(_) => n += 1,
-                Err(error) => break error,
-            }
-        };
-        let AppendError::ReadOnly { cause, .. } = refused else { unreachable!("{refused}") };
+        let (_, cause) = append_until_read_only(&db, 30).await;
         assert!(cause.starts_with("segment 1 cannot be sealed: "), "{cause}");
         assert_eq!(host.mark_hits("segment.sealed_around_damage"), 0);
         db.close().await;

@@ -16,6 +16,8 @@ pub(crate) mod room;
 pub(crate) mod seal;
 pub(crate) mod slots;
 pub(crate) mod solo;
+#[cfg(test)]
+mod testing;
 pub(crate) mod verdict;
 mod version_check;
 pub(crate) mod waiters;

@@ -2,37 +2,11 @@ use futures_util::FutureExt;
 use sierradb_protocol::{ExpectedVersion, StreamId};
 use uuid::Uuid;
 
-use super::super::overlay::{Head, StreamName};
 use super::super::planner::PlanStart;
+use super::super::testing::{Committed, key};
 use super::super::waiters::PendingAppend;
 use super::*;
-use crate::index::lookup::StreamPlace;
 use crate::transaction::NewEvent;
-
-/// Nothing is committed.
-struct Empty;
-
-impl View for Empty {
-    fn live_stream(&self, _name: StreamName<'_>) -> Option<(Head, StreamPlace)> {
-        None
-    }
-
-    fn live_candidates(&self, _event_id: Uuid) -> Vec<(u64, u64)> {
-        Vec::new()
-    }
-
-    fn last_sealed(&self) -> u64 {
-        0
-    }
-
-    fn sealed_lack_event(&self, _event_id: Uuid) -> bool {
-        true
-    }
-
-    fn sealed_head(&self, _name: StreamName<'_>) -> Option<Option<Head>> {
-        Some(None)
-    }
-}
 
 fn start(last_index: u64) -> PlanStart {
     PlanStart { last_index, next_sequences: vec![last_index - 1], last_append_time_ns: 0 }
@@ -54,12 +28,11 @@ fn submit(desk: &mut Desk, id: u128, expected: ExpectedVersion) -> PendingAppend
         payload: vec![],
         metadata: vec![],
     };
-    let key = Uuid::from_u128(1);
-    let transaction = Transaction::new(key, key, vec![event]).unwrap();
+    let transaction = Transaction::new(key(1), key(1), vec![event]).unwrap();
     let (waiter, pending) = PendingAppend::waiting(0);
     let job = Job { transaction, partition: PartitionId::new(0), waiter, begun: Mono(0) };
     at(|answers| {
-        desk.submit(job, &Empty, 0, answers);
+        desk.submit(job, &Committed::default(), 0, answers);
     });
     pending
 }

@@ -1,49 +1,9 @@
-use std::cell::Cell;
-
 use sierradb_protocol::{CurrentVersion, ExpectedVersion};
 
+use super::super::testing::{Committed, PLACE, key};
 use super::*;
 use crate::index::live::LiveStream;
-use crate::index::streams::StreamRef;
 use crate::transaction::NewEvent;
-
-/// Where the index has the only stream.
-const PLACE: StreamPlace = StreamPlace { segment: 4, stream: StreamRef(9) };
-
-/// Knows the head of one stream, and how often it was asked.
-#[derive(Default)]
-struct Committed {
-    next_version: u64,
-    looks: Cell<u32>,
-}
-
-impl View for Committed {
-    fn live_stream(&self, _name: StreamName<'_>) -> Option<(Head, StreamPlace)> {
-        self.looks.set(self.looks.get() + 1);
-        let head = Head { next_version: self.next_version, partition_key: key(1) };
-        (self.next_version > 0).then_some((head, PLACE))
-    }
-
-    fn live_candidates(&self, _event_id: Uuid) -> Vec<(u64, u64)> {
-        Vec::new()
-    }
-
-    fn last_sealed(&self) -> u64 {
-        0
-    }
-
-    fn sealed_lack_event(&self, _event_id: Uuid) -> bool {
-        true
-    }
-
-    fn sealed_head(&self, _name: StreamName<'_>) -> Option<Option<Head>> {
-        Some(None)
-    }
-}
-
-fn key(number: u128) -> Uuid {
-    Uuid::from_u128(number)
-}
 
 struct Bench {
     planner: Planner,
