@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use super::dump::{DumpItem, dump_segment};
 use super::report::*;
 use super::run::{verify, verify_with_budget};
 use crate::manifest::Manifest;
+use crate::segment::checkpoint::{delta, witness};
 use crate::segment::event_codec::{EventFlags, NewEventRef, encode_transaction};
 use crate::segment::file::{ActiveSegment, SegmentFile, SegmentHeader};
 use crate::segment::frame::{self, Frame, LogEntry};
@@ -228,6 +230,49 @@ fn a_torn_write_is_repairable_and_a_garbled_one_is_not() {
         assert!(matches!(report.findings[0].problem, Problem::LostTail { .. }));
         assert_eq!(report.buckets[0].ending, LogEnding::Damaged);
     });
+}
+
+/// What proves that the last frame was durable: the file it stands in, and the bytes there.
+fn proofs(number: u64) -> [(PathBuf, Range<u64>); 3] {
+    let state = Path::new(DIR).join("buckets/00000/state");
+    let checkpoint = || file_of(SegmentFile::Checkpoint, number);
+    [
+        (state, 0..u64::MAX),
+        (checkpoint(), witness::RING_OFFSET..delta::FIRST_OFFSET),
+        (checkpoint(), delta::FIRST_OFFSET..u64::MAX),
+    ]
+}
+
+/// Makes zeros of `bytes`, as far as the file has them.
+fn wipe(host: &SimHost, path: &Path, bytes: &Range<u64>) {
+    let len = host.current_image(path).unwrap().len();
+    let end = bytes.end.min(u64::try_from(len).unwrap());
+    let zeros = vec![0; usize::try_from(end - bytes.start).unwrap()];
+    assert!(host.overwrite(path, bytes.start, &zeros));
+}
+
+#[test]
+fn each_proof_alone_tells_a_lost_last_frame_from_a_clean_end() {
+    for kept in [None, Some(0), Some(1), Some(2)] {
+        run(20, move |host| async move {
+            let io = filled(&host).await;
+            let (number, segment) = last_segment(&io).await;
+            let log = file_of(SegmentFile::Log, number);
+            let image = host.current_image(&log).unwrap();
+            let frames = image.chunks(8).zip((0_u64..).step_by(8));
+            let (_, last) = frames.filter(|(step, _)| step.starts_with(b"SFR1")).last().unwrap();
+            wipe(&host, &log, &(last..segment.end().end_offset));
+            for (nth, (path, bytes)) in proofs(number).iter().enumerate() {
+                if kept != Some(nth) {
+                    wipe(&host, path, bytes);
+                }
+            }
+            let report = check(&io, VerifyDepth::Full).await;
+            let bucket = &report.buckets[0];
+            let expected = if kept.is_some() { LogEnding::Damaged } else { LogEnding::Clean };
+            assert_eq!((bucket.ending, bucket.frames), (expected, 599), "{kept:?}");
+        });
+    }
 }
 
 #[test]
