@@ -70,6 +70,34 @@ pub(crate) enum Ended {
     Rejected(ErrorCode),
 }
 
+/// What is counted of a request: its command in upper case, how long it took, how it ended.
+pub(crate) type Outcome = (Option<&'static str>, Duration, Ended);
+
+/// Outcomes not yet counted: requests of one pipeline are mostly alike, and are counted together.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    alike: Option<Outcome>,
+    requests: u64,
+}
+
+impl Tally {
+    /// Adds one.
+    pub(crate) fn add(&mut self, metrics: &Metrics, outcome: Outcome) {
+        if self.alike != Some(outcome) {
+            self.count(metrics);
+            self.alike = Some(outcome);
+        }
+        self.requests += 1;
+    }
+
+    /// Counts what was added.
+    pub(crate) fn count(&mut self, metrics: &Metrics) {
+        if let Some(outcome) = self.alike.take() {
+            metrics.count(outcome, std::mem::take(&mut self.requests));
+        }
+    }
+}
+
 /// Requests per second over the last full second.
 #[derive(Debug, Default)]
 struct Rate {
@@ -95,14 +123,14 @@ impl Metrics {
         }
     }
 
-    /// Counts one request of the command `name`.
-    pub(crate) fn count(&self, name: Option<&'static str>, took: Duration, ended: Ended) {
-        self.commands.add(1);
+    /// Counts `requests` that were alike.
+    fn count(&self, (name, took, ended): Outcome, requests: u64) {
+        self.commands.add(requests);
         if let Ended::Failed(code) | Ended::Rejected(code) = ended {
-            self.count_error(code);
+            self.count_error(code, requests);
         }
         if let Some(stats) = name.and_then(|name| self.command(name)) {
-            stats.count(took, ended);
+            stats.count(took, ended, requests);
         }
     }
 
@@ -110,9 +138,11 @@ impl Metrics {
         self.per_command.get(position(name.as_bytes())?)
     }
 
-    fn count_error(&self, code: ErrorCode) {
+    fn count_error(&self, code: ErrorCode, requests: u64) {
         let numbered = ErrorCode::ALL.iter().zip(&self.errors);
-        numbered.filter(|(known, _)| **known == code).for_each(|(_, counter)| counter.add(1));
+        numbered
+            .filter(|(known, _)| **known == code)
+            .for_each(|(_, counter)| counter.add(requests));
     }
 
     /// Error codes that were sent, and how often.
@@ -151,17 +181,17 @@ impl CommandStats {
         }
     }
 
-    fn count(&self, took: Duration, ended: Ended) {
+    fn count(&self, took: Duration, ended: Ended, requests: u64) {
         match ended {
-            Ended::Rejected(_) => return self.rejected.add(1),
-            Ended::Failed(_) => self.failed.add(1),
+            Ended::Rejected(_) => return self.rejected.add(requests),
+            Ended::Failed(_) => self.failed.add(requests),
             Ended::Well => {}
         }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.calls.add(1);
-        self.micros.add(micros);
+        self.calls.add(requests);
+        self.micros.add(micros.saturating_mul(requests));
         if let Some(counter) = self.latency.get(bucket_of(micros)) {
-            counter.add(1);
+            counter.add(requests);
         }
     }
 
@@ -219,14 +249,41 @@ mod tests {
     fn percentiles_come_from_the_buckets() {
         let metrics = Metrics::new(Mono(0));
         for micros in 1..=100 {
-            metrics.count(Some("PING"), Duration::from_micros(micros), Ended::Well);
+            metrics.count((Some("PING"), Duration::from_micros(micros), Ended::Well), 1);
         }
-        metrics.count(Some("PING"), Duration::ZERO, Ended::Rejected(ErrorCode::NoAuth));
+        metrics.count((Some("PING"), Duration::ZERO, Ended::Rejected(ErrorCode::NoAuth)), 1);
         let stats = metrics.commands().next().unwrap();
         assert_eq!((stats.calls.get(), stats.rejected.get(), stats.failed.get()), (100, 1, 0));
         assert!((50..=56).contains(&stats.percentile(500)), "{}", stats.percentile(500));
         assert!((99..=111).contains(&stats.percentile(990)));
         assert_eq!(metrics.errors().collect::<Vec<_>>(), [(ErrorCode::NoAuth, 1)]);
         assert_eq!(metrics.commands.get(), 101);
+    }
+
+    #[test]
+    fn requests_that_are_alike_are_counted_as_if_one_by_one() {
+        let [together, single] = [0; 2].map(|_| Metrics::new(Mono(0)));
+        let (ping, echo) = (Some("PING"), Some("ECHO"));
+        let (short, long) = (Duration::from_micros(5), Duration::from_micros(500));
+        let (well, failed) = (Ended::Well, Ended::Failed(ErrorCode::WrongVer));
+        let outcomes = [
+            (ping, short, well),
+            (ping, short, well),
+            (ping, long, well),
+            (echo, long, well),
+            (echo, long, failed),
+            (echo, long, failed),
+            (None, long, Ended::Rejected(ErrorCode::Err)),
+            (ping, short, well),
+        ];
+        let mut tally = Tally::default();
+        for outcome in outcomes {
+            tally.add(&together, outcome);
+            single.count(outcome, 1);
+        }
+        tally.count(&together);
+        tally.count(&together);
+        assert_eq!(together.commands.get(), 8);
+        assert_eq!(format!("{together:?}"), format!("{single:?}"));
     }
 }

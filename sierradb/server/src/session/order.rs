@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use sierradb::PendingAppend;
+use sierradb::{AppendError, AppendResult, PendingAppend};
 use sierradb_io::{Fut, Mono};
 use sierradb_net::Dialect;
 use sierradb_protocol::{PartitionId, StreamId};
@@ -163,24 +163,28 @@ impl Order {
     ) {
         self.poll_reads(context);
         while let Some(slot) = self.slots.front_mut() {
-            if let Work::Append { pending, streams, size_bytes, .. } = &mut slot.work {
-                let Poll::Ready(answer) = Pin::new(pending).poll(context) else { return };
-                self.appends -= 1;
-                self.append_bytes -= *size_bytes;
-                slot.work = Work::Done(match (answer, streams.take()) {
-                    (Ok(result), Some(streams)) => Reply::AppendedMany(result, streams),
-                    (Ok(result), None) => Reply::Appended(result),
-                    (Err(error), _) => errors::of_append(error).into(),
-                });
-            }
-            if matches!(slot.work, Work::Read { .. } | Work::Subscribe { .. }) {
-                return;
-            }
-            let Some(Slot { ticket, work: Work::Done(reply) }) = self.slots.pop_front() else {
-                return;
+            let answer = match &mut slot.work {
+                Work::Append { pending, .. } => match Pin::new(pending).poll(context) {
+                    Poll::Ready(answer) => Some(answer),
+                    Poll::Pending => return,
+                },
+                Work::Read { .. } | Work::Subscribe { .. } => return,
+                Work::Done(_) => None,
             };
+            let Some(Slot { ticket, work }) = self.slots.pop_front() else { return };
             self.first += 1;
-            self.held_bytes = self.held_bytes.saturating_sub(reply.held_bytes());
+            let reply = match (work, answer) {
+                (Work::Append { streams, size_bytes, .. }, Some(answer)) => {
+                    self.appends -= 1;
+                    self.append_bytes -= size_bytes;
+                    reply_to_append(answer, streams)
+                }
+                (Work::Done(reply), _) => {
+                    self.held_bytes = self.held_bytes.saturating_sub(reply.held_bytes());
+                    reply
+                }
+                _ => unreachable!("nothing else is taken out above"),
+            };
             if !deliver(&ticket, reply) {
                 return;
             }
@@ -207,6 +211,17 @@ impl Order {
                 }
             }
         });
+    }
+}
+
+fn reply_to_append(
+    answer: Result<AppendResult, AppendError>,
+    streams: Option<Vec<StreamId>>,
+) -> Reply {
+    match (answer, streams) {
+        (Ok(result), None) => Reply::Appended(result),
+        (Ok(result), Some(streams)) => Reply::AppendedMany(result, streams),
+        (Err(error), _) => errors::of_append(error).into(),
     }
 }
 

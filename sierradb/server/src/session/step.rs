@@ -16,6 +16,7 @@ use sierradb_protocol::{ErrorCode, ParseError, Refusal};
 use crate::clients::Client;
 use crate::handler::{self, Caller, Target};
 use crate::ids::Ids;
+use crate::metrics::Tally;
 use crate::session::order::{Order, Ticket, Touches, Work};
 use crate::session::state::{ReplyMode, State};
 use crate::session::{Prepared, Reply};
@@ -38,6 +39,8 @@ pub(crate) struct Session {
     is_subscribing: bool,
     /// No further request is taken.
     is_closing: bool,
+    /// The command started last.
+    ran: &'static str,
 }
 
 struct Waiting {
@@ -57,6 +60,7 @@ impl Session {
             waiting: None,
             is_subscribing: false,
             is_closing: false,
+            ran: "",
             shared,
             client,
             state,
@@ -191,7 +195,8 @@ impl Session {
 
     /// Starts a request that may be in work beside those before it.
     fn start(&mut self, command: Command, target: Target, now: Mono) {
-        let before = self.ticket(Some(command.spec().name), now);
+        let name = command.spec().name;
+        let before = self.ticket(Some(name), now);
         let replies_before = self.state.replies;
         let mut caller = Caller {
             shared: &self.shared,
@@ -202,7 +207,10 @@ impl Session {
             now,
             asks_close: false,
         };
-        caller.client.runs(command.spec().name);
+        if self.ran != name {
+            self.ran = name;
+            caller.client.runs(name);
+        }
         let work = handler::run(&mut caller, command, target);
         self.is_closing |= caller.asks_close;
         if self.client.subscriptions() > 0 {
@@ -222,13 +230,16 @@ impl Session {
     pub(crate) fn poll(&mut self, context: &mut Context<'_>, out: &mut Outgoing) -> bool {
         let mut moved = false;
         let mut order = std::mem::take(&mut self.order);
-        let mut now = None;
+        let (mut now, mut tally) = (None, Tally::default());
         order.poll(context, |ticket, reply| {
             let now = *now.get_or_insert_with(|| self.shared.io.clock().now());
-            self.deliver(ticket, reply, now, out);
+            let took = now.since(ticket.started);
+            tally.add(&self.shared.metrics, (ticket.command, took, reply.ended()));
+            self.deliver(ticket, reply, out);
             moved = true;
             !out.is_over_budget()
         });
+        tally.count(&self.shared.metrics);
         self.order = order;
         if self.waiting.is_some() {
             let now = now.unwrap_or_else(|| self.shared.io.clock().now());
@@ -237,9 +248,7 @@ impl Session {
         moved
     }
 
-    fn deliver(&mut self, ticket: &Ticket, reply: Reply, now: Mono, out: &mut Outgoing) {
-        let took = now.since(ticket.started);
-        self.shared.metrics.count(ticket.command, took, reply.ended());
+    fn deliver(&mut self, ticket: &Ticket, reply: Reply, out: &mut Outgoing) {
         if !ticket.is_muted {
             reply.write(&mut out.reply(ticket.dialect));
         }
