@@ -68,11 +68,13 @@ impl StreamId {
             let word = Quoted::new(&bytes);
             return Err(StreamIdError::Length { len: bytes.len(), word });
         }
-        if bytes.contains(&0) {
-            return Err(StreamIdError::NullByte);
-        }
-        if std::str::from_utf8(&bytes).is_err() {
-            return Err(StreamIdError::NotUtf8);
+        if !is_plain(&bytes) {
+            if bytes.contains(&0) {
+                return Err(StreamIdError::NullByte);
+            }
+            if std::str::from_utf8(&bytes).is_err() {
+                return Err(StreamIdError::NotUtf8);
+            }
         }
         Ok(Self(bytes))
     }
@@ -117,7 +119,7 @@ impl EventName {
     /// As [`EventName::new`], and if the bytes are not UTF-8.
     pub fn from_bytes(bytes: Bytes) -> Result<Self, EventNameError> {
         check_len(&bytes)?;
-        if std::str::from_utf8(&bytes).is_err() {
+        if !is_plain(&bytes) && std::str::from_utf8(&bytes).is_err() {
             return Err(EventNameError::NotUtf8);
         }
         Ok(Self(bytes))
@@ -153,6 +155,25 @@ fn check_len(name: &[u8]) -> Result<(), EventNameError> {
         return Err(EventNameError::Length { len: name.len(), word: Quoted::new(name) });
     }
     Ok(())
+}
+
+/// Whether all bytes are ASCII and none is NUL: text without a closer look. Eight bytes at once.
+fn is_plain(name: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+    // Less one, a NUL gets its high bit; a borrow into another byte needs a NUL as well.
+    let is_plain = |eight: [u8; 8]| {
+        let eight = u64::from_ne_bytes(eight);
+        (eight | eight.wrapping_sub(ONES)) & HIGH_BITS == 0
+    };
+    let (chunks, rest) = name.as_chunks();
+    if !chunks.iter().all(|eight| is_plain(*eight)) {
+        return false;
+    }
+    match name.last_chunk() {
+        Some(last) => is_plain(*last),
+        None => rest.iter().all(|byte| (1..0x80).contains(byte)),
+    }
 }
 
 fn text(checked: &[u8]) -> &str {
@@ -228,7 +249,20 @@ shown_as_text!(EventName);
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn plain_is_text_without_nul(mut name in proptest::collection::vec(1..0x80_u8, 0..40), at: usize, byte: u8) {
+            prop_assert!(is_plain(&name));
+            name.push(1);
+            let len = name.len();
+            name[at % len] = byte;
+            prop_assert_eq!(is_plain(&name), name.is_ascii() && !name.contains(&0));
+        }
+    }
 
     #[test]
     fn names_within_the_limits_are_taken_as_they_are() {
