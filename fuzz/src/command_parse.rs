@@ -12,11 +12,15 @@ const ERROR_MAX_BYTES: usize = 2048;
 ///
 /// If a command is not read back as it was written, or a refusal is longer than it may be.
 pub fn command_parse(bytes: &[u8]) {
-    let words = bytes.split(|byte| *byte == b'\n').map(Bytes::copy_from_slice);
-    match Command::parse(words.collect()) {
+    let words: Vec<_> = bytes.split(|byte| *byte == b'\n').map(Bytes::copy_from_slice).collect();
+    match Command::from_args(&words) {
         Ok(command) => {
             let written = command.to_args();
-            assert_eq!(Command::parse(written).as_ref(), Ok(&command), "parse ∘ write = identity");
+            assert_eq!(
+                Command::from_args(&written).as_ref(),
+                Ok(&command),
+                "parse ∘ write = identity"
+            );
         }
         Err(error) => {
             let reply = Value::collect(|sink| error.write_to(sink));

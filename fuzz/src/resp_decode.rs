@@ -1,6 +1,8 @@
 //! Bytes of a connection to requests.
 
-use sierradb_net::{Access, Decoder, ProtocolError, Request};
+use bytes::Bytes;
+use sierradb_net::{Access, Decoder, ProtocolError};
+use sierradb_protocol::Word;
 
 /// Small, so that the search meets the limit.
 const MAX_REQUEST_BYTES: usize = 4096;
@@ -23,7 +25,7 @@ pub fn resp_decode(bytes: &[u8]) {
     assert!(requests.iter().all(|request| !request.is_empty()), "empty requests are skipped");
 }
 
-fn decode(pieces: &[&[u8]], access: Access) -> (Vec<Request>, Option<ProtocolError>) {
+fn decode(pieces: &[&[u8]], access: Access) -> (Vec<Vec<Bytes>>, Option<ProtocolError>) {
     let mut decoder = Decoder::new(MAX_REQUEST_BYTES);
     decoder.set_access(access);
     let mut requests = Vec::new();
@@ -31,7 +33,7 @@ fn decode(pieces: &[&[u8]], access: Access) -> (Vec<Request>, Option<ProtocolErr
         decoder.input().extend_from_slice(piece);
         loop {
             match decoder.next() {
-                Ok(Some(request)) => requests.push(request),
+                Ok(Some(request)) => requests.push(request.words().map(Word::to_bytes).collect()),
                 Ok(None) => break,
                 Err(error) => {
                     assert_eq!(decoder.next(), Err(error), "an error is the end");

@@ -15,4 +15,4 @@ mod resp;
 pub use connection::{Connection, Reading, Turn};
 pub use listener::{Acceptor, Client, ClientCounts, ClientPlace};
 pub use outgoing::{Outgoing, PushClosed, PushSender};
-pub use resp::{Access, Decoder, Dialect, Encoder, ProtocolError, Request};
+pub use resp::{Access, Decoder, Dialect, Encoder, ProtocolError};

@@ -4,13 +4,11 @@
 //! inline requests are built anew.
 
 use bytes::{Buf, Bytes, BytesMut};
+use sierradb_protocol::Request;
 
 use crate::limits;
 use crate::resp::guard::{Bounds, Found, Guard};
 use crate::resp::{ProtocolError, inline};
-
-/// The words of one request, the command's name first; never empty.
-pub type Request = Vec<Bytes>;
 
 /// Whether the client may send requests of full size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,55 +78,52 @@ impl Decoder {
         self.guard.missing(self.buffer.len())
     }
 
-    /// The next request; `None` if it has not arrived completely.
+    /// The next request, never empty; `None` if it has not arrived completely.
     ///
     /// # Errors
     /// If the bytes are no request. Nothing behind them can be understood, so every later call returns the same.
     #[expect(clippy::should_implement_trait, reason = "no iterator: more may come after the end")]
-    pub fn next(&mut self) -> Result<Option<Request>, ProtocolError> {
+    pub fn next(&mut self) -> Result<Option<Request<'_>>, ProtocolError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        let next = self.decode();
-        if let Err(error) = next {
-            self.failed = Some(error);
-            self.buffer = BytesMut::new();
+        match self.take_frame() {
+            Ok(frame) => Ok(frame.map(|frame| Request::new(frame, self.guard.spans()))),
+            Err(error) => {
+                self.failed = Some(error);
+                self.buffer = BytesMut::new();
+                self.guard = Guard::new();
+                Err(error)
+            }
         }
-        next
     }
 
-    fn decode(&mut self) -> Result<Option<Request>, ProtocolError> {
+    /// The bytes that hold the words of the next request; the guard knows where.
+    fn take_frame(&mut self) -> Result<Option<Bytes>, ProtocolError> {
         loop {
-            let request = match self.guard.advance(&self.buffer, &self.bounds)? {
+            let frame = match self.guard.advance(&self.buffer, &self.bounds)? {
                 Found::Incomplete => return Ok(None),
-                Found::Array { len } => self.take_array(len),
+                Found::Array { len } => self.buffer.split_to(len).freeze(),
                 Found::Inline { len, text_end } => self.take_line(len, text_end)?,
             };
-            self.guard.reset();
-            if !request.is_empty() {
-                return Ok(Some(request));
+            self.guard.rewind();
+            if !self.guard.spans().is_empty() {
+                return Ok(Some(frame));
             }
         }
     }
 
-    fn take_array(&mut self, len: usize) -> Request {
-        let spans = self.guard.spans();
-        if spans.is_empty() {
-            self.buffer.advance(len);
-            return Request::new();
-        }
-        let frame = self.buffer.split_to(len).freeze();
-        spans.iter().map(|span| frame.slice(span.start..span.end)).collect()
-    }
-
-    fn take_line(&mut self, len: usize, text_end: usize) -> Result<Request, ProtocolError> {
-        let words = inline::split(self.buffer.get(..text_end).unwrap_or_default())?;
+    fn take_line(&mut self, len: usize, text_end: usize) -> Result<Bytes, ProtocolError> {
+        let line = self.buffer.get(..text_end).unwrap_or_default();
+        let words = inline::split(line, self.guard.spans_mut())?;
         self.buffer.advance(len);
         if self.bounds.is_before_auth {
-            if words.len() > limits::BEFORE_AUTH_MAX_ARGS {
+            let spans = self.guard.spans();
+            if spans.len() > limits::BEFORE_AUTH_MAX_ARGS {
                 return Err(ProtocolError::CountBeforeAuth);
             }
-            if words.iter().any(|word| word.len() > limits::BEFORE_AUTH_MAX_ARG_BYTES) {
+            let max_bytes = limits::BEFORE_AUTH_MAX_ARG_BYTES;
+            if spans.iter().any(|span| span.end - span.start > max_bytes) {
                 return Err(ProtocolError::LengthBeforeAuth);
             }
         }

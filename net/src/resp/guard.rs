@@ -6,6 +6,8 @@
 //!
 //! Invariants: `at <= next frame's start`; everything before `at` is checked; `spans` lie before `at`, in order.
 
+use sierradb_protocol::Span;
+
 use crate::limits;
 use crate::resp::ProtocolError;
 
@@ -14,13 +16,6 @@ use crate::resp::ProtocolError;
 pub(super) struct Bounds {
     pub(super) max_request_bytes: usize,
     pub(super) is_before_auth: bool,
-}
-
-/// Where an argument lies, counted from the start of its request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: usize,
-    pub(super) end: usize,
 }
 
 /// What the bytes so far are.
@@ -69,9 +64,14 @@ impl Guard {
         Self { stage: Stage::Start, at: 0, searched: 0, args_left: 0, spans: Vec::new() }
     }
 
-    /// Where the arguments of a complete array lie.
+    /// Where the arguments of a complete array lie, until the next look at bytes.
     pub(super) fn spans(&self) -> &[Span] {
         &self.spans
+    }
+
+    /// Keeps the words of a line where those of arrays are.
+    pub(super) fn spans_mut(&mut self) -> &mut Vec<Span> {
+        &mut self.spans
     }
 
     /// Bytes that are certainly missing to complete the request; 0 if unknown.
@@ -82,15 +82,9 @@ impl Guard {
         }
     }
 
-    /// Begins the next request.
-    pub(super) fn reset(&mut self) {
-        self.stage = Stage::Start;
-        self.at = 0;
-        self.searched = 0;
-        self.spans.clear();
-        if self.spans.capacity() > limits::KEPT_SPANS {
-            self.spans = Vec::new();
-        }
+    /// Begins the next request; the spans of this one stay until then.
+    pub(super) fn rewind(&mut self) {
+        self.begin(Stage::Start, 0);
     }
 
     /// Goes on with `bytes`, which begin where the request begins and only grow from call to call.
@@ -101,7 +95,7 @@ impl Guard {
     ) -> Result<Found, ProtocolError> {
         loop {
             let went_on = match self.stage {
-                Stage::Start => self.start(bytes),
+                Stage::Start => self.start(bytes, bounds),
                 Stage::Inline => {
                     return self.inline(bytes);
                 }
@@ -123,14 +117,20 @@ impl Guard {
         }
     }
 
-    fn start(&mut self, bytes: &[u8]) -> bool {
-        match bytes.first() {
-            None => return false,
-            Some(b'*') => {
-                self.stage = Stage::Count;
-                self.at = 1;
+    fn start(&mut self, bytes: &[u8], bounds: &Bounds) -> bool {
+        self.spans.clear();
+        if self.spans.capacity() > limits::KEPT_SPANS {
+            self.spans = Vec::new();
+        }
+        match bytes {
+            [] => return false,
+            // Nearly all requests: few arguments, their number complete. No bound but that before login can object.
+            [b'*', count @ b'1'..=b'9', b'\r', b'\n', ..] if !bounds.is_before_auth => {
+                self.args_left = usize::from(count - b'0');
+                self.begin(Stage::Type, 4);
             }
-            Some(_) => self.stage = Stage::Inline,
+            [b'*', ..] => self.begin(Stage::Count, 1),
+            _ => self.stage = Stage::Inline,
         }
         true
     }

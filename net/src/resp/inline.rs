@@ -4,15 +4,17 @@
 //! backslash as it is; `'…'` knows `\'`. Quotes may begin inside a word, but must end it.
 
 use bytes::Bytes;
+use sierradb_protocol::Span;
 
 use crate::resp::ProtocolError;
 
-/// The words of `line`, which comes without its end; none if it is blank.
+/// The words of `line`, which comes without its end, without anything in between; none if it is blank. `spans` takes
+/// where they lie.
 ///
 /// # Errors
 /// [`ProtocolError::Quotes`] if quotes are not closed or do not end their word, [`ProtocolError::Http`] if the line
 /// looks like one of a browser's requests.
-pub(super) fn split(line: &[u8]) -> Result<Vec<Bytes>, ProtocolError> {
+pub(super) fn split(line: &[u8], spans: &mut Vec<Span>) -> Result<Bytes, ProtocolError> {
     let mut words = Vec::new();
     let mut rest = line;
     loop {
@@ -24,27 +26,26 @@ pub(super) fn split(line: &[u8]) -> Result<Vec<Bytes>, ProtocolError> {
         if rest.is_empty() {
             break;
         }
-        let mut word = Vec::new();
-        rest = take_word(rest, &mut word)?;
-        words.push(Bytes::from(word));
-        if is_http(&words) {
+        let start = words.len();
+        rest = take_word(rest, &mut words)?;
+        spans.push(Span { start, end: words.len() });
+        if spans.len() == 1 && is_http(&words) {
             return Err(ProtocolError::Http);
         }
     }
-    Ok(words)
+    Ok(words.into())
 }
 
 /// A page in somebody's browser can make it send a form anywhere, so we hang up at the first line of it.
-fn is_http(words: &[Bytes]) -> bool {
-    let [only] = words else { return false };
-    only.eq_ignore_ascii_case(b"post") || only.eq_ignore_ascii_case(b"host:")
+fn is_http(first_word: &[u8]) -> bool {
+    first_word.eq_ignore_ascii_case(b"post") || first_word.eq_ignore_ascii_case(b"host:")
 }
 
 fn is_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0B
 }
 
-/// Moves one word from `rest` to `word`; returns what follows it.
+/// Moves one word from `rest` to the end of `word`; returns what follows it.
 fn take_word<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], ProtocolError> {
     while let Some((byte, tail)) = rest.split_first() {
         match byte {
@@ -131,8 +132,14 @@ mod tests {
     use super::*;
 
     fn words(line: &str) -> Vec<String> {
-        let words = split(line.as_bytes()).unwrap();
-        words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+        let text = |word: &Vec<u8>| String::from_utf8_lossy(word).into_owned();
+        split_apart(line.as_bytes()).unwrap().iter().map(text).collect()
+    }
+
+    fn split_apart(line: &[u8]) -> Result<Vec<Vec<u8>>, ProtocolError> {
+        let mut spans = Vec::new();
+        let words = split(line, &mut spans)?;
+        Ok(spans.iter().map(|span| words[span.start..span.end].to_vec()).collect())
     }
 
     #[test]
@@ -148,20 +155,20 @@ mod tests {
         assert_eq!(words(r#"'it\'s \n "raw"'"#), [r#"it's \n "raw""#]);
         assert_eq!(words(r#""" ''"#), ["", ""]);
         assert_eq!(words(r#"pre"fix ed""#), ["prefix ed"]);
-        assert_eq!(split(br#""\xff\x00""#).unwrap(), [&b"\xff\x00"[..]]);
+        assert_eq!(split_apart(br#""\xff\x00""#).unwrap(), [&b"\xff\x00"[..]]);
     }
 
     #[test]
     fn open_quotes_and_glued_words_are_refused() {
         for line in [r#""a"#, "'a", r#""a"b"#, "'a'b", r#""a\"#, r#""a\""#, r#"a "b""c""#] {
-            assert_eq!(split(line.as_bytes()), Err(ProtocolError::Quotes), "{line}");
+            assert_eq!(split_apart(line.as_bytes()), Err(ProtocolError::Quotes), "{line}");
         }
     }
 
     #[test]
     fn browsers_are_hung_up_on() {
         for line in ["POST / HTTP/1.1", "post", "Host: example.org", "HOST: x"] {
-            assert_eq!(split(line.as_bytes()), Err(ProtocolError::Http), "{line}");
+            assert_eq!(split_apart(line.as_bytes()), Err(ProtocolError::Http), "{line}");
         }
         assert_eq!(words("ECHO POST"), ["ECHO", "POST"]);
         assert_eq!(words("Host x"), ["Host", "x"]);

@@ -6,6 +6,6 @@ mod error;
 mod guard;
 mod inline;
 
-pub use decode::{Access, Decoder, Request};
+pub use decode::{Access, Decoder};
 pub use encode::{Dialect, Encoder};
 pub use error::ProtocolError;

@@ -1,22 +1,23 @@
 //! A cursor over the words of a request, and the small readers all commands share.
 //!
-//! Words are moved out of the request, never copied: a payload is the slice of the socket's buffer it arrived in.
+//! Words are looked at in place, and never copied: a payload is the slice of the socket's buffer it arrived in.
 
-use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::id::parse_uuid;
+use crate::keyword::upper_key;
 use crate::limits::KEYWORD_MAX_BYTES;
 use crate::parse_error::ParseError;
 use crate::quote::Quoted;
+use crate::request::{RequestWords, Word};
 use crate::stream_id::{EventName, StreamId};
 
 /// The words of a request behind the command name, taken from the front.
 #[derive(Debug)]
-pub struct Args {
+pub struct Args<'a> {
     command: &'static str,
     subcommand: Option<&'static str>,
-    words: std::vec::IntoIter<Bytes>,
+    words: RequestWords<'a>,
 }
 
 /// A word in upper case on the stack; empty if the word is too long for a keyword.
@@ -26,9 +27,9 @@ pub struct Upper {
     len: usize,
 }
 
-impl Args {
+impl<'a> Args<'a> {
     /// A cursor before the first of `words`; errors speak of `command`.
-    pub fn new(command: &'static str, words: std::vec::IntoIter<Bytes>) -> Self {
+    pub fn new(command: &'static str, words: RequestWords<'a>) -> Self {
         Self { command, subcommand: None, words }
     }
 
@@ -53,12 +54,12 @@ impl Args {
     }
 
     /// The next word, left in place.
-    pub fn peek(&self) -> Option<&Bytes> {
-        self.words.as_slice().first()
+    pub fn peek(&self) -> Option<Word<'a>> {
+        self.words.peek()
     }
 
     /// Takes the next word.
-    pub fn next_word(&mut self) -> Option<Bytes> {
+    pub fn next_word(&mut self) -> Option<Word<'a>> {
         self.words.next()
     }
 
@@ -67,8 +68,8 @@ impl Args {
     /// # Errors
     ///
     /// [`ParseError::WrongArity`] if none is left.
-    pub fn word(&mut self) -> Result<Bytes, ParseError> {
-        self.words.next().ok_or(self.wrong_arity())
+    pub fn word(&mut self) -> Result<Word<'a>, ParseError> {
+        self.words.next().ok_or_else(|| self.wrong_arity())
     }
 
     /// Takes the next word as the value of `option`.
@@ -76,8 +77,8 @@ impl Args {
     /// # Errors
     ///
     /// [`ParseError::MissingValue`] if none is left.
-    pub fn value(&mut self, option: &'static str) -> Result<Bytes, ParseError> {
-        self.words.next().ok_or(ParseError::MissingValue { option })
+    pub fn value(&mut self, option: &'static str) -> Result<Word<'a>, ParseError> {
+        self.words.next().ok_or_else(|| ParseError::MissingValue { option })
     }
 
     /// Takes the value of `option` through `read`; `fault` names what was wrong with the word.
@@ -111,7 +112,7 @@ impl Args {
     /// If there is no word, or it is no stream id.
     pub fn stream_id(&mut self) -> Result<StreamId, ParseError> {
         let word = self.word()?;
-        StreamId::from_bytes(word).map_err(ParseError::StreamId)
+        StreamId::from_bytes(word.to_bytes()).map_err(ParseError::StreamId)
     }
 
     /// Takes the next word as an event name.
@@ -121,7 +122,7 @@ impl Args {
     /// If there is no word, or it is no event name.
     pub fn event_name(&mut self) -> Result<EventName, ParseError> {
         let word = self.word()?;
-        EventName::from_bytes(word).map_err(ParseError::EventName)
+        EventName::from_bytes(word.to_bytes()).map_err(ParseError::EventName)
     }
 
     /// Verifies that no word is left.
@@ -142,11 +143,10 @@ impl Args {
 impl Upper {
     /// `word` in upper case.
     pub fn of(word: &[u8]) -> Self {
-        let mut bytes = [0; KEYWORD_MAX_BYTES];
-        let Some(target) = bytes.get_mut(..word.len()) else { return Self { bytes, len: 0 } };
-        target.copy_from_slice(word);
-        target.make_ascii_uppercase();
-        Self { bytes, len: word.len() }
+        match upper_key(word) {
+            Some(key) => Self { bytes: key.to_be_bytes(), len: word.len() },
+            None => Self { bytes: [0; KEYWORD_MAX_BYTES], len: 0 },
+        }
     }
 
     /// The letters.
@@ -161,10 +161,11 @@ impl Upper {
 ///
 /// [`ParseError::AlreadySpecified`] if it was given before, even with the same or an empty value.
 pub fn set_once<T>(slot: &mut Option<T>, option: &'static str, value: T) -> Result<(), ParseError> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(ParseError::AlreadySpecified { option }),
+    if slot.is_some() {
+        return Err(ParseError::AlreadySpecified { option });
     }
+    *slot = Some(value);
+    Ok(())
 }
 
 /// A number as the wire writes it: decimal, leading zeros and one leading `+` allowed, at most 2^64−1.
@@ -181,7 +182,10 @@ pub fn parse_number(word: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::request::{Request, Span};
 
     #[test]
     fn numbers_are_decimal_and_unsigned() {
@@ -218,14 +222,15 @@ mod tests {
 
     #[test]
     fn words_are_taken_in_order_and_missed_by_name() {
-        let words = vec![Bytes::from_static(b"a"), Bytes::from_static(b"b")];
-        let mut args = Args::new("CLIENT", words.into_iter());
-        assert_eq!(args.peek().unwrap(), "a");
-        assert_eq!((args.len(), args.word().unwrap()), (2, Bytes::from_static(b"a")));
+        let spans = [Span { start: 0, end: 1 }, Span { start: 1, end: 2 }];
+        let request = Request::new(Bytes::from_static(b"ab"), &spans);
+        let mut args = Args::new("CLIENT", request.words());
+        assert_eq!(args.peek().unwrap().as_bytes(), b"a");
+        assert_eq!((args.len(), args.word().unwrap().as_bytes()), (2, &b"a"[..]));
         args.enter("ID");
         let refused = args.finish().unwrap_err();
         assert_eq!(refused.to_string(), "wrong number of arguments for 'client|id' command");
-        assert_eq!(args.value("COUNT").unwrap(), "b");
+        assert_eq!(args.value("COUNT").unwrap().as_bytes(), b"b");
         assert_eq!(args.value("COUNT").unwrap_err().to_string(), "missing value for COUNT");
         assert_eq!(args.finish(), Ok(()));
     }

@@ -19,7 +19,7 @@ pub const TIMESTAMP_MAX_MS: u64 = 9_223_372_036_854;
 pub const SCAN_COUNT_DEFAULT: u64 = 100;
 
 /// Longest word that can be a keyword or a command name; longer ones are not even compared.
-pub const KEYWORD_MAX_BYTES: usize = 20;
+pub const KEYWORD_MAX_BYTES: usize = 16;
 
 /// Longest word for which a near keyword is looked for.
 pub const SUGGEST_MAX_BYTES: usize = 32;

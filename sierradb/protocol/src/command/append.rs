@@ -92,7 +92,7 @@ impl AppendEvent {
 }
 
 impl EAppend {
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let stream_id = args.stream_id()?;
         let event_name = event_name(args, &stream_id)?;
         let mut options = EventOptions::default();
@@ -118,7 +118,7 @@ impl EAppend {
 }
 
 impl EMAppend {
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let key = args.word()?;
         let partition_key = parse_uuid(&key).ok_or_else(|| ParseError::InvalidUuid {
             what: "partition key",
@@ -126,11 +126,11 @@ impl EMAppend {
         })?;
         let mut events = Vec::new();
         while let Some(word) = args.peek() {
-            refuse_keyword(word)?;
+            refuse_keyword(&word)?;
             let stream_id = args.stream_id()?;
             let event_name = event_name(args, &stream_id)?;
             let mut options = EventOptions::default();
-            while let Some(option) = args.peek().map(|word| Upper::of(word))
+            while let Some(option) = args.peek().map(|word| Upper::of(&word))
                 && is_event_option(option.as_bytes())
             {
                 args.word()?;
@@ -159,7 +159,7 @@ struct EventOptions {
 
 impl EventOptions {
     /// Takes the value of `option`; false if that is none of an event.
-    fn take(&mut self, option: &[u8], args: &mut Args) -> Result<bool, ParseError> {
+    fn take(&mut self, option: &[u8], args: &mut Args<'_>) -> Result<bool, ParseError> {
         match option {
             b"EVENT_ID" => {
                 let id = args.uuid("EVENT_ID", "event id")?;
@@ -177,8 +177,12 @@ impl EventOptions {
                 let timestamp_ms = args.read("TIMESTAMP", read, fault)?;
                 set_once(&mut self.timestamp_ms, "TIMESTAMP", timestamp_ms)?;
             }
-            b"PAYLOAD" => set_once(&mut self.payload, "PAYLOAD", args.value("PAYLOAD")?)?,
-            b"METADATA" => set_once(&mut self.metadata, "METADATA", args.value("METADATA")?)?,
+            b"PAYLOAD" => {
+                set_once(&mut self.payload, "PAYLOAD", args.value("PAYLOAD")?.to_bytes())?
+            }
+            b"METADATA" => {
+                set_once(&mut self.metadata, "METADATA", args.value("METADATA")?.to_bytes())?
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -214,9 +218,9 @@ fn refuse_keyword(word: &[u8]) -> Result<(), ParseError> {
 }
 
 /// The event name; an upper-case option keyword in its place means that it was forgotten.
-fn event_name(args: &mut Args, stream_id: &StreamId) -> Result<EventName, ParseError> {
-    let is_name = |word: &[u8]| !OPTIONS.iter().any(|option| option.as_bytes() == word);
-    if !args.peek().is_some_and(|word| is_name(word)) {
+fn event_name(args: &mut Args<'_>, stream_id: &StreamId) -> Result<EventName, ParseError> {
+    let is_name = |word: &[u8]| !is_event_option(word) && word != b"PARTITION_KEY";
+    if !args.peek().is_some_and(|word| is_name(&word)) {
         let stream = Quoted::new(stream_id.as_bytes());
         return Err(ParseError::MissingEventName { stream });
     }

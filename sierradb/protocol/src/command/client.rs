@@ -121,13 +121,13 @@ pub enum ReplyMode {
 }
 
 impl ClientCommand {
-    pub(crate) fn parse_set_name(args: &mut Args) -> Result<Command, ParseError> {
-        let name = args.word()?;
+    pub(crate) fn parse_set_name(args: &mut Args<'_>) -> Result<Command, ParseError> {
+        let name = args.word()?.to_bytes();
         check_name(&name, "Client names")?;
         Ok(Command::Client(Self::SetName(name)))
     }
 
-    pub(crate) fn parse_set_info(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse_set_info(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let (word, value) = (args.word()?, args.word()?);
         let (attribute, what) = match Upper::of(&word).as_bytes() {
             b"LIB-NAME" => (LibraryAttribute::Name, "lib-name"),
@@ -135,10 +135,10 @@ impl ClientCommand {
             _ => return Err(ParseError::SetInfoOption { word: Quoted::new(&word) }),
         };
         check_name(&value, what)?;
-        Ok(Command::Client(Self::SetInfo { attribute, value }))
+        Ok(Command::Client(Self::SetInfo { attribute, value: value.to_bytes() }))
     }
 
-    pub(crate) fn parse_list(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse_list(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let mut list = ClientList::default();
         while let Some(word) = args.next_word() {
             match Upper::of(&word).as_bytes() {
@@ -154,9 +154,9 @@ impl ClientCommand {
         Ok(Command::Client(Self::List(list)))
     }
 
-    pub(crate) fn parse_kill(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse_kill(args: &mut Args<'_>) -> Result<Command, ParseError> {
         if args.len() == 1 {
-            return Ok(Command::Client(Self::KillAddress(args.word()?)));
+            return Ok(Command::Client(Self::KillAddress(args.word()?.to_bytes())));
         }
         let mut filter = ClientFilter::default();
         while let Some(word) = args.next_word() {
@@ -166,10 +166,10 @@ impl ClientCommand {
                     let id = parse_number(&value).filter(|id| *id > 0);
                     filter.id = Some(id.ok_or(ParseError::ClientId)?);
                 }
-                b"ADDR" => filter.address = Some(value),
-                b"LADDR" => filter.local_address = Some(value),
+                b"ADDR" => filter.address = Some(value.to_bytes()),
+                b"LADDR" => filter.local_address = Some(value.to_bytes()),
                 b"TYPE" => filter.kind = Some(kind(&value)?),
-                b"USER" => filter.user = Some(value),
+                b"USER" => filter.user = Some(value.to_bytes()),
                 b"SKIPME" => {
                     filter.skip_me = Some(match Upper::of(&value).as_bytes() {
                         b"YES" => SkipMe::Yes,
@@ -183,7 +183,7 @@ impl ClientCommand {
         Ok(Command::Client(Self::Kill(filter)))
     }
 
-    pub(crate) fn parse_reply(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse_reply(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let mode = match Upper::of(&args.word()?).as_bytes() {
             b"ON" => ReplyMode::On,
             b"OFF" => ReplyMode::Off,
@@ -272,7 +272,7 @@ impl Switch {
         }
     }
 
-    pub(crate) fn parse(args: &mut Args) -> Result<Self, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Self, ParseError> {
         match Upper::of(&args.word()?).as_bytes() {
             b"ON" => Ok(Self::On),
             b"OFF" => Ok(Self::Off),

@@ -95,10 +95,10 @@ impl ESub {
             .map(move |source| (source, listed.get(&source.stream_id).copied().or(otherwise)))
     }
 
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let mut sources = vec![source(args)?];
         while let Some(word) = args.peek()
-            && !matches!(Upper::of(word).as_bytes(), b"FROM" | b"WINDOW" | b"PUSH")
+            && !matches!(Upper::of(&word).as_bytes(), b"FROM" | b"WINDOW" | b"PUSH")
         {
             sources.push(source(args)?);
         }
@@ -165,7 +165,7 @@ impl EPSub {
         Ok(partitions.into_iter().map(start).collect())
     }
 
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let word = args.word()?;
         let partitions = PartitionSet::from_word(&word)
             .ok_or_else(|| ParseError::InvalidPartitionSet { word: Quoted::new(&word) })?;
@@ -195,7 +195,7 @@ impl EPSub {
 }
 
 impl EAck {
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let subscription_id = subscription_id(args)?;
         let word = args.word()?;
         let cursor = parse_number(&word).ok_or_else(|| ParseError::InvalidNumber {
@@ -212,7 +212,7 @@ impl EAck {
 }
 
 impl EUnsub {
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
         Ok(Command::EUnsub(Self { subscription_id: subscription_id(args)? }))
     }
 
@@ -238,14 +238,14 @@ impl<Name> Default for FollowOptions<Name> {
 impl<Name> FollowOptions<Name> {
     fn take_from(
         &mut self,
-        args: &mut Args,
+        args: &mut Args<'_>,
         read: impl Fn(Bytes) -> Result<Name, EntryFault>,
     ) -> Result<(), ParseError> {
         set_once(&mut self.from, "FROM", FollowFrom::parse(args, read)?)
     }
 
     /// Takes the value of WINDOW or PUSH; false if `option` is neither.
-    fn take(&mut self, option: &[u8], args: &mut Args) -> Result<bool, ParseError> {
+    fn take(&mut self, option: &[u8], args: &mut Args<'_>) -> Result<bool, ParseError> {
         match option {
             b"WINDOW" => {
                 let read = |word: &[u8]| u32::try_from(parse_number(word)?).ok()?.try_into().ok();
@@ -273,10 +273,10 @@ impl<Name> FollowOptions<Name> {
 }
 
 /// A stream id and, if it follows at once, its key.
-fn source(args: &mut Args) -> Result<StreamSource, ParseError> {
+fn source(args: &mut Args<'_>) -> Result<StreamSource, ParseError> {
     let stream_id = args.stream_id()?;
     let mut partition_key = None;
-    while args.peek().is_some_and(|word| Upper::of(word).as_bytes() == b"PARTITION_KEY") {
+    while args.peek().is_some_and(|word| Upper::of(&word).as_bytes() == b"PARTITION_KEY") {
         args.word()?;
         let key = args.uuid("PARTITION_KEY", "partition key")?;
         set_once(&mut partition_key, "PARTITION_KEY", key)?;
@@ -302,7 +302,7 @@ fn partition(name: Bytes) -> Result<PartitionSelector, EntryFault> {
     PartitionSelector::from_word(&name).ok_or(fault)
 }
 
-fn subscription_id(args: &mut Args) -> Result<Uuid, ParseError> {
+fn subscription_id(args: &mut Args<'_>) -> Result<Uuid, ParseError> {
     let word = args.word()?;
     parse_uuid(&word).ok_or_else(|| ParseError::InvalidUuid {
         what: "subscription id",

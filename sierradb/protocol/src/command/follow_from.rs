@@ -49,7 +49,7 @@ impl<Name> FollowFrom<Name> {
 
     /// Reads what stands behind `FROM`; `read` makes a name of the part before the `=` of a map entry.
     pub(crate) fn parse(
-        args: &mut Args,
+        args: &mut Args<'_>,
         read: impl Fn(Bytes) -> Result<Name, EntryFault>,
     ) -> Result<Self, ParseError> {
         let word = args.value("FROM")?;
@@ -64,18 +64,18 @@ impl<Name> FollowFrom<Name> {
     }
 
     fn parse_map(
-        args: &mut Args,
+        args: &mut Args<'_>,
         read: impl Fn(Bytes) -> Result<Name, EntryFault>,
     ) -> Result<Self, ParseError> {
         // The first entry is the value of MAP, whatever it looks like; the others end at a keyword.
-        let mut entries = vec![entry(args.value("MAP")?, &read)?];
+        let mut entries = vec![entry(args.value("MAP")?.to_bytes(), &read)?];
         while let Some(word) = args.peek()
-            && !is_keyword(Upper::of(word).as_bytes())
+            && !is_keyword(Upper::of(&word).as_bytes())
         {
-            entries.push(entry(args.word()?, &read)?);
+            entries.push(entry(args.word()?.to_bytes(), &read)?);
         }
         let mut default = None;
-        while args.peek().is_some_and(|word| Upper::of(word).as_bytes() == b"DEFAULT") {
+        while args.peek().is_some_and(|word| Upper::of(&word).as_bytes() == b"DEFAULT") {
             args.word()?;
             let fault = |word| ParseError::InvalidNumber { what: "DEFAULT", word };
             let position = args.read("DEFAULT", parse_number, fault)?;

@@ -1,7 +1,7 @@
 //! Requests: from words to typed commands and back.
 //!
 //! [`table`] lists every command once, with arity, flags, documentation and parser; everything else that knows which
-//! commands there are asks it. [`Command::parse`] and [`Command::to_args`] are inverse to each other.
+//! commands there are asks it. [`Command::from_args`] and [`Command::to_args`] are inverse to each other.
 
 mod append;
 mod client;

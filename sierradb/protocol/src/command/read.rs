@@ -62,7 +62,7 @@ pub struct EPSeq {
 }
 
 impl EGet {
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let word = args.word()?;
         let event_id = parse_uuid(&word).ok_or_else(|| ParseError::InvalidUuid {
             what: "event id",
@@ -82,7 +82,7 @@ impl EScan {
         self.count.unwrap_or(SCAN_COUNT_DEFAULT)
     }
 
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let stream_id = args.stream_id()?;
         let range = range(args, "version")?;
         let (mut partition_key, mut count) = (None, None);
@@ -116,7 +116,7 @@ impl EPScan {
         self.count.unwrap_or(SCAN_COUNT_DEFAULT)
     }
 
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let partition = partition(args)?;
         let range = range(args, "sequence")?;
         let mut count = None;
@@ -140,7 +140,7 @@ impl EPScan {
 }
 
 impl ESVer {
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let stream_id = args.stream_id()?;
         let mut partition_key = None;
         while let Some(word) = args.next_word() {
@@ -165,7 +165,7 @@ impl ESVer {
 }
 
 impl EPSeq {
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
         Ok(Command::EPSeq(Self { partition: partition(args)? }))
     }
 
@@ -174,18 +174,18 @@ impl EPSeq {
     }
 }
 
-fn partition(args: &mut Args) -> Result<PartitionSelector, ParseError> {
+fn partition(args: &mut Args<'_>) -> Result<PartitionSelector, ParseError> {
     let word = args.word()?;
     PartitionSelector::from_word(&word)
         .ok_or_else(|| ParseError::InvalidPartition { word: Quoted::new(&word) })
 }
 
-fn count(args: &mut Args) -> Result<u64, ParseError> {
+fn count(args: &mut Args<'_>) -> Result<u64, ParseError> {
     args.read("COUNT", parse_number, |word| ParseError::InvalidNumber { what: "count", word })
 }
 
 /// Both ends; `what` says what they count.
-fn range(args: &mut Args, what: &'static str) -> Result<Range, ParseError> {
+fn range(args: &mut Args<'_>, what: &'static str) -> Result<Range, ParseError> {
     let word = args.word()?;
     let start = match (&*word, parse_number(&word)) {
         (b"-", _) => RangeStart::First,

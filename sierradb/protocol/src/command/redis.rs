@@ -8,6 +8,7 @@ use crate::command::request::Command;
 use crate::command::words::Words;
 use crate::parse_error::ParseError;
 use crate::quote::Quoted;
+use crate::request::Word;
 
 /// Version of the RESP protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -88,7 +89,7 @@ impl std::fmt::Debug for Auth {
 }
 
 impl Hello {
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let Some(word) = args.next_word() else { return Ok(Command::Hello(Self::default())) };
         let number = parse_integer(&word).ok_or(ParseError::HelloVersionNumber)?;
         let version = match number {
@@ -101,14 +102,14 @@ impl Hello {
             let fault = || ParseError::HelloOption { word: Quoted::new(&word) };
             match Upper::of(&word).as_bytes() {
                 b"AUTH" => {
-                    let user = Some(args.next_word().ok_or_else(fault)?);
-                    let password = args.next_word().ok_or_else(fault)?;
+                    let user = Some(args.next_word().ok_or_else(fault)?.to_bytes());
+                    let password = args.next_word().ok_or_else(fault)?.to_bytes();
                     hello.auth = Some(Auth { user, password });
                 }
                 b"SETNAME" => {
                     let name = args.next_word().ok_or_else(fault)?;
                     check_name(&name, "Client names")?;
-                    hello.name = Some(name);
+                    hello.name = Some(name.to_bytes());
                 }
                 _ => return Err(fault()),
             }
@@ -129,11 +130,11 @@ impl Hello {
 }
 
 impl Auth {
-    pub(crate) fn parse(args: &mut Args) -> Result<Command, ParseError> {
-        let first = args.word()?;
+    pub(crate) fn parse(args: &mut Args<'_>) -> Result<Command, ParseError> {
+        let first = args.word()?.to_bytes();
         let auth = match args.next_word() {
             None => Self { user: None, password: first },
-            Some(password) => Self { user: Some(first), password },
+            Some(password) => Self { user: Some(first), password: password.to_bytes() },
         };
         if args.is_empty() { Ok(Command::Auth(auth)) } else { Err(ParseError::Syntax) }
     }
@@ -145,7 +146,7 @@ impl Auth {
 }
 
 impl CommandQuery {
-    pub(crate) fn parse_list(args: &mut Args) -> Result<Command, ParseError> {
+    pub(crate) fn parse_list(args: &mut Args<'_>) -> Result<Command, ParseError> {
         let Some(word) = args.next_word() else {
             return Ok(Command::Command(Self::List { pattern: None }));
         };
@@ -155,7 +156,7 @@ impl CommandQuery {
         if !is(&word, b"FILTERBY") || !is(&kind, b"PATTERN") || !args.is_empty() {
             return Err(ParseError::Syntax);
         }
-        Ok(Command::Command(Self::List { pattern: Some(pattern) }))
+        Ok(Command::Command(Self::List { pattern: Some(pattern.to_bytes()) }))
     }
 
     pub(crate) fn encode(&self, words: &mut Words) {
@@ -195,14 +196,14 @@ impl ConfigQuery {
 }
 
 /// `PING [msg]`
-pub(crate) fn ping(args: &mut Args) -> Result<Command, ParseError> {
-    let message = args.next_word();
+pub(crate) fn ping(args: &mut Args<'_>) -> Result<Command, ParseError> {
+    let message = args.next_word().map(Word::to_bytes);
     args.finish()?;
     Ok(Command::Ping(message))
 }
 
 /// `SELECT 0`: there is one database.
-pub(crate) fn select(args: &mut Args) -> Result<Command, ParseError> {
+pub(crate) fn select(args: &mut Args<'_>) -> Result<Command, ParseError> {
     match parse_integer(&args.word()?) {
         Some(0) => Ok(Command::Select),
         Some(_) => Err(ParseError::DbIndex),
@@ -211,8 +212,8 @@ pub(crate) fn select(args: &mut Args) -> Result<Command, ParseError> {
 }
 
 /// All words that are left.
-pub(crate) fn rest(args: &mut Args) -> Vec<Bytes> {
-    std::iter::from_fn(|| args.next_word()).collect()
+pub(crate) fn rest(args: &mut Args<'_>) -> Vec<Bytes> {
+    std::iter::from_fn(|| args.next_word()).map(Word::to_bytes).collect()
 }
 
 /// A number as Redis' own commands take it: signed, 64 bits.

@@ -16,6 +16,7 @@ use crate::command::table;
 use crate::command::words::Words;
 use crate::parse_error::ParseError;
 use crate::quote::Quoted;
+use crate::request::{Request, RequestWords, Span, Word};
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,18 +84,16 @@ pub enum Command {
 }
 
 impl Command {
-    /// Understands the words of one request. Payloads, names and the like are moved out of `words`, not copied.
+    /// Understands the words of one request. Payloads, names and the like share its memory, nothing is copied.
     ///
     /// # Errors
     ///
     /// [`ParseError`], with the exact text of the wire contract; then nothing has been done. No words at all are the
     /// unknown command of no name.
-    pub fn parse(words: Vec<Bytes>) -> Result<Self, ParseError> {
-        let mut words = words.into_iter();
-        let name = words.next().unwrap_or_default();
-        let Some(spec) = table::find(&name) else {
-            return Err(unknown_command(&name, words.as_slice()));
-        };
+    pub fn parse(request: &Request<'_>) -> Result<Self, ParseError> {
+        let mut words = request.words();
+        let name = words.next().map(Word::as_bytes).unwrap_or_default();
+        let Some(spec) = table::find(name) else { return Err(unknown_command(name, words)) };
         let mut args = Args::new(spec.name, words);
         if !spec.takes(args.len() + 1) {
             return Err(args.wrong_arity());
@@ -105,6 +104,22 @@ impl Command {
             return parse_subcommand(spec, &word, &mut args);
         }
         (spec.parse)(&mut args)
+    }
+
+    /// As [`Command::parse`], of words that lie apart; they are copied.
+    ///
+    /// # Errors
+    ///
+    /// As [`Command::parse`].
+    pub fn from_args(words: &[Bytes]) -> Result<Self, ParseError> {
+        let mut start = 0;
+        let span = |word: &Bytes| {
+            let span = Span { start, end: start + word.len() };
+            start = span.end;
+            span
+        };
+        let spans: Vec<_> = words.iter().map(span).collect();
+        Self::parse(&Request::new(words.concat().into(), &spans))
     }
 
     /// The words of the request, command name first. Options with their default value are left out.
@@ -180,7 +195,7 @@ impl Command {
     }
 }
 
-fn parse_subcommand(spec: &Spec, word: &[u8], args: &mut Args) -> Result<Command, ParseError> {
+fn parse_subcommand(spec: &Spec, word: &[u8], args: &mut Args<'_>) -> Result<Command, ParseError> {
     let Some(found) = spec.subcommand(Upper::of(word).as_bytes()) else {
         let subcommand = Quoted::new(word);
         return Err(ParseError::UnknownSubcommand { command: spec.name, subcommand });
@@ -193,7 +208,7 @@ fn parse_subcommand(spec: &Spec, word: &[u8], args: &mut Args) -> Result<Command
 }
 
 /// As Redis words it, with the arguments until they fill 128 bytes.
-fn unknown_command(name: &[u8], words: &[Bytes]) -> ParseError {
+fn unknown_command(name: &[u8], words: RequestWords<'_>) -> ParseError {
     use crate::limits::QUOTED_MAX_BYTES;
     use crate::quote::cut;
 
@@ -203,7 +218,7 @@ fn unknown_command(name: &[u8], words: &[Bytes]) -> ParseError {
         else {
             break;
         };
-        arguments.push_str(&Quoted::new(cut(word, room)).to_string());
+        arguments.push_str(&Quoted::new(cut(&word, room)).to_string());
         arguments.push(' ');
     }
     ParseError::UnknownCommand { name: Quoted::new(name), arguments: arguments.into() }

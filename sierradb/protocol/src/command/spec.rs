@@ -24,7 +24,7 @@ pub struct Spec {
     /// Its subcommands, sorted by name.
     pub subcommands: &'static [Spec],
     /// Reads the words behind its name.
-    pub(crate) parse: fn(&mut Args) -> Result<Command, ParseError>,
+    pub(crate) parse: fn(&mut Args<'_>) -> Result<Command, ParseError>,
 }
 
 /// Properties that clients and sessions decide by.

@@ -137,7 +137,7 @@ pub(crate) const ECHO: Spec = Spec {
     group: "connection",
     summary: "Returns what it is given.",
     arguments: &[Argument::new("message", String)],
-    parse: |args| Ok(Command::Echo(args.word()?)),
+    parse: |args| Ok(Command::Echo(args.word()?.to_bytes())),
     ..BASE
 };
 

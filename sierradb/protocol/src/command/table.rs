@@ -4,6 +4,7 @@ use crate::command::spec::Spec;
 use crate::command::specs_client as client;
 use crate::command::specs_event as event;
 use crate::command::specs_redis as redis;
+use crate::keyword::upper_key;
 
 /// Every command we know, sorted by name.
 pub static COMMANDS: &[Spec] = &[
@@ -48,7 +49,7 @@ pub fn find(name: &[u8]) -> Option<&'static Spec> {
 
 /// Where the command of this name, in any case, stands in [`COMMANDS`].
 pub fn position(name: &[u8]) -> Option<usize> {
-    let at = KEYS.binary_search(&key(name)?).ok()?;
+    let at = KEYS.binary_search(&upper_key(name)?).ok()?;
     // A NUL at the end of a name looks like none.
     COMMANDS.get(at).is_some_and(|spec| spec.name.len() == name.len()).then_some(at)
 }
@@ -60,27 +61,10 @@ const fn keys() -> [u128; COMMANDS.len()] {
     while let (Some((spec, other_specs)), Some((first, others))) =
         (specs.split_first(), rest.split_first_mut())
     {
-        *first = key(spec.name.as_bytes()).expect("names have at most 16 bytes");
+        *first = upper_key(spec.name.as_bytes()).expect("names have at most 16 bytes");
         (specs, rest) = (other_specs, others);
     }
     keys
-}
-
-/// The upper-case letters as digits of a number, filled up with zeros at the end: sorted as the names are.
-const fn key(name: &[u8]) -> Option<u128> {
-    let mut key = 0;
-    let mut rest = name;
-    let mut room = u128::BITS;
-    while let Some((byte, others)) = rest.split_first() {
-        if room == 0 {
-            return None;
-        }
-        room -= u8::BITS;
-        // Widening cast: `From` is not const.
-        key |= (byte.to_ascii_uppercase() as u128) << room;
-        rest = others;
-    }
-    Some(key)
 }
 
 #[cfg(test)]

@@ -25,18 +25,23 @@ pub(crate) fn words(line: &str) -> Vec<Bytes> {
 }
 
 pub(crate) fn parsed(line: &str) -> Command {
-    Command::parse(words(line)).unwrap_or_else(|error| panic!("{line}: {error}"))
+    Command::from_args(&words(line)).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
 /// Code and text of the refusal.
 pub(crate) fn refused(line: &str) -> String {
-    let error = Command::parse(words(line)).expect_err(line);
+    let error = Command::from_args(&words(line)).expect_err(line);
     format!("{} {error}", error.code())
 }
 
 /// Encodes and parses back.
 pub(crate) fn assert_round_trip(command: &Command) {
-    assert_eq!(Command::parse(command.to_args()).as_ref(), Ok(command), "{:?}", command.to_args());
+    assert_eq!(
+        Command::from_args(&command.to_args()).as_ref(),
+        Ok(command),
+        "{:?}",
+        command.to_args()
+    );
 }
 
 pub(crate) fn any_uuid() -> impl Strategy<Value = Uuid> {

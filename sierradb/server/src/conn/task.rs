@@ -140,7 +140,7 @@ impl ConnectionTask {
             }
             let now = *now.get_or_insert_with(|| self.shared.io.clock().now());
             match next {
-                Ok(Some(words)) => self.session.request(words, now),
+                Ok(Some(request)) => self.session.request(&request, now),
                 Ok(None) => break,
                 Err(error) => self.session.protocol_error(error, now),
             }

@@ -7,11 +7,10 @@
 use std::sync::Arc;
 use std::task::Context;
 
-use bytes::Bytes;
 use sierradb_io::{Mono, TaskName};
 use sierradb_net::{Outgoing, ProtocolError};
 use sierradb_protocol::command::{Command, table};
-use sierradb_protocol::{ErrorCode, ParseError, Refusal};
+use sierradb_protocol::{ErrorCode, ParseError, Refusal, Request, Word};
 
 use crate::clients::Client;
 use crate::handler::{self, Caller, Target};
@@ -113,9 +112,8 @@ impl Session {
     }
 
     /// Takes one request.
-    pub(crate) fn request(&mut self, words: Vec<Bytes>, now: Mono) {
-        let name = words.first().cloned().unwrap_or_default();
-        match Command::parse(words) {
+    pub(crate) fn request(&mut self, request: &Request<'_>, now: Mono) {
+        match Command::parse(request) {
             Ok(command) => match self.refuse(&command) {
                 Some(refusal) => {
                     let error = (refusal.code(), refusal.to_string());
@@ -131,8 +129,9 @@ impl Session {
                 }
             },
             Err(error) => {
-                let error = self.hide(&error, &name);
-                self.reject(error, table::find(&name).map(|spec| spec.name), now);
+                let name = request.words().next().map(Word::as_bytes).unwrap_or_default();
+                let error = self.hide(&error, name);
+                self.reject(error, table::find(name).map(|spec| spec.name), now);
             }
         }
     }

@@ -1,7 +1,10 @@
+use std::ops::Range;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::command::test_support::*;
+use crate::request::{Request, Span};
 
 fn eappend(line: &str) -> EAppend {
     match parsed(line) {
@@ -68,8 +71,9 @@ fn an_option_takes_the_next_word_whatever_it_is() {
 #[test]
 fn payloads_are_slices_of_the_request() {
     let request = Bytes::from(b"EAPPEND s E PAYLOAD 12345".to_vec());
-    let words = [0..7, 8..9, 10..11, 12..19, 20..25].map(|range| request.slice(range)).to_vec();
-    match Command::parse(words).unwrap() {
+    let spans =
+        [0..7, 8..9, 10..11, 12..19, 20..25].map(|Range { start, end }| Span { start, end });
+    match Command::parse(&Request::new(request.clone(), &spans)).unwrap() {
         Command::EAppend(command) => {
             assert_eq!(command.event.payload.as_ptr(), request[20..].as_ptr());
         }
@@ -190,10 +194,10 @@ fn names_out_of_their_limits_are_refused_wherever_they_stand() {
     assert_eq!(refused(&format!("EMAPPEND {KEY} z1 A z2 {long}")), name);
     assert_eq!(refused("EAPPEND 'a\0' E"), "INVALIDARG stream id cannot contain null bytes");
     let not_text = vec!["EAPPEND".into(), Bytes::from_static(b"\xff"), "E".into()];
-    let error = Command::parse(not_text).unwrap_err();
+    let error = Command::from_args(&not_text).unwrap_err();
     assert_eq!(error.to_string(), "stream id must be valid UTF-8");
     let not_text = vec!["EAPPEND".into(), "s".into(), Bytes::from_static(b"\xff")];
-    let error = Command::parse(not_text).unwrap_err();
+    let error = Command::from_args(&not_text).unwrap_err();
     assert_eq!(error.to_string(), "event name must be valid UTF-8");
 }
 

@@ -18,7 +18,7 @@ fn unknown_commands_are_quoted_as_redis_does() {
         format!("ERR unknown command '{cut}', with args beginning with: '{cut}' ")
     );
     assert_eq!(
-        Command::parse(vec![]).unwrap_err().to_string(),
+        Command::from_args(&[]).unwrap_err().to_string(),
         "unknown command '', with args beginning with: "
     );
 }
@@ -43,7 +43,7 @@ proptest! {
         let name = crate::command::table::COMMANDS[name].name;
         let mut words = vec![Bytes::from_static(name.as_bytes())];
         words.extend(noise);
-        match Command::parse(words) {
+        match Command::from_args(&words) {
             Ok(command) => assert_round_trip(&command),
             Err(error) => prop_assert!(!error.to_string().is_empty()),
         }
