@@ -26,9 +26,18 @@ pub(crate) const fn upper_key(word: &[u8]) -> Option<u128> {
             _ => 0,
         }
     };
-    let mut letters = key.to_be_bytes();
-    letters.make_ascii_uppercase();
-    Some(u128::from_be_bytes(letters))
+    Some(upper(key))
+}
+
+/// `letters` with those from `a` to `z` in upper case, all at once: in each byte the sums set the high bit if the
+/// letter is at least `a`, and if it is beyond `z`; neither carries into the next byte.
+const fn upper(letters: u128) -> u128 {
+    const HIGH_BITS: u128 = u128::from_ne_bytes([0x80; 16]);
+    const TO_A: u128 = u128::from_ne_bytes([0x80 - b'a'; 16]);
+    const BEYOND_Z: u128 = u128::from_ne_bytes([0x80 - b'z' - 1; 16]);
+    let low_bits = letters & !HIGH_BITS;
+    let differ = low_bits.wrapping_add(TO_A) ^ low_bits.wrapping_add(BEYOND_Z);
+    letters ^ (differ & !letters & HIGH_BITS) >> 2
 }
 
 #[cfg(test)]

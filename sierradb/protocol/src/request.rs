@@ -27,6 +27,7 @@ pub struct Request<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Word<'a> {
     frame: &'a Bytes,
+    start: usize,
     bytes: &'a [u8],
 }
 
@@ -82,7 +83,11 @@ impl ExactSizeIterator for RequestWords<'_> {}
 
 impl<'a> Word<'a> {
     fn at(frame: &'a Bytes, span: Span) -> Self {
-        Self { frame, bytes: frame.get(span.start..span.end).unwrap_or_default() }
+        let (start, bytes) = match frame.get(span.start..span.end) {
+            Some(bytes) => (span.start, bytes),
+            None => (0, [].as_slice()),
+        };
+        Self { frame, start, bytes }
     }
 
     /// The bytes, for as long as the request.
@@ -92,7 +97,7 @@ impl<'a> Word<'a> {
 
     /// The bytes to be kept: shared with the request, not copied.
     pub fn to_bytes(self) -> Bytes {
-        self.frame.slice_ref(self.bytes)
+        self.frame.slice(self.start..self.start + self.bytes.len())
     }
 }
 
