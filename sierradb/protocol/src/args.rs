@@ -78,7 +78,10 @@ impl<'a> Args<'a> {
     ///
     /// [`ParseError::MissingValue`] if none is left.
     pub fn value(&mut self, option: &'static str) -> Result<Word<'a>, ParseError> {
-        self.words.next().ok_or_else(|| ParseError::MissingValue { option })
+        match self.words.next() {
+            Some(word) => Ok(word),
+            None => Err(ParseError::MissingValue { option }),
+        }
     }
 
     /// Takes the value of `option` through `read`; `fault` names what was wrong with the word.
