@@ -228,6 +228,9 @@ impl TryFrom<NewEvent> for EventDraft {
 }
 
 fn check_extensions(extensions: &Bytes, event: usize) -> Result<(), InvalidTransaction> {
+    if extensions.is_empty() {
+        return Ok(());
+    }
     let failed = |source| InvalidTransaction::Extension { event, source };
     extension::check_writable(extensions, event).map_err(failed)?;
     if extension::idempotency_key(extensions).map_err(failed)?.is_some() {

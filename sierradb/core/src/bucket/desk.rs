@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use sierradb_io::Mono;
 use sierradb_protocol::PartitionId;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::health::Health;
 use super::identity::{self, Identity};
@@ -26,6 +26,7 @@ use super::planned::Planned;
 use super::planner::{ColdNeed, Facts, Planner, Verdict, View};
 use super::waiters::{Answer, Waiter};
 use crate::error::AppendError;
+use crate::event::AppendResult;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_FRAMES, MAX_IN_FLIGHT_BYTES, MAX_WAITING_APPENDS};
 use crate::transaction::Transaction;
 
@@ -96,15 +97,6 @@ pub(crate) struct Desk {
 /// Answers to give once the lock is gone.
 pub(crate) type Answers = Vec<(Waiter, Answer)>;
 
-/// What became of a job that was judged.
-#[derive(Debug)]
-enum Judged {
-    /// It is planned, held or answered.
-    Done(Wakes),
-    /// It must wait for a read.
-    MustRead(Box<Waiting>),
-}
-
 /// Who has something to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Wakes {
@@ -172,21 +164,24 @@ impl Desk {
             return Wakes::default();
         }
         let partition = job.partition;
-        let is_behind = self
-            .waiting
-            .iter()
-            .any(|waiting| waiting.need.is_none() || waiting.job.partition == partition);
-        let waiting = Waiting { job, facts: None, need: None, is_read: false };
-        if is_behind || !self.has_room() {
-            return self.wait(waiting, answers);
+        let waiting = |job, need| Waiting { job, facts: None, need, is_read: false };
+        if self.is_behind(partition) || !self.has_room() {
+            return self.wait(waiting(job, None), answers);
         }
-        match self.judge(waiting, view, now_ns, answers) {
-            Judged::Done(wakes) => wakes,
-            Judged::MustRead(waiting) => {
-                let wakes = self.wait(*waiting, answers);
+        let verdict = self.planner.plan((&job.transaction, partition), None, view, now_ns);
+        match self.settle(verdict, job, answers) {
+            Ok(wakes) => wakes,
+            Err((job, need)) => {
+                let wakes = self.wait(waiting(job, Some(need)), answers);
                 Wakes { reader: true, ..wakes }
             }
         }
+    }
+
+    /// Whether an append to `partition` that comes now must wait behind others.
+    fn is_behind(&self, partition: PartitionId) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|waiting| waiting.need.is_none() || waiting.job.partition == partition)
     }
 
     fn has_room(&self) -> bool {
@@ -203,43 +198,51 @@ impl Desk {
         Wakes::default()
     }
 
-    /// Judges a job.
+    /// Judges again a job that has waited. An error: it must wait for a read.
     fn judge(
         &mut self,
-        mut waiting: Waiting,
+        waiting: Waiting,
         view: &dyn View,
         now_ns: u64,
         answers: &mut Answers,
-    ) -> Judged {
-        let Job { transaction, partition, .. } = &waiting.job;
-        let verdict =
-            self.planner.plan((transaction, *partition), waiting.facts.as_ref(), view, now_ns);
-        let mut wakes = Wakes::default();
-        match verdict {
-            Verdict::Cold(mut need) => {
-                // What was read before is read again with it: two things asked for in turns would never both be known.
-                if let Some(before) = waiting.need.take() {
-                    need.add(before);
-                }
-                (waiting.need, waiting.facts, waiting.is_read) = (Some(need), None, false);
-                return Judged::MustRead(Box::new(waiting));
+    ) -> Result<Wakes, Box<Waiting>> {
+        let Waiting { job, facts, need: before, .. } = waiting;
+        let asked = (&job.transaction, job.partition);
+        let verdict = self.planner.plan(asked, facts.as_ref(), view, now_ns);
+        self.settle(verdict, job, answers).map_err(|(job, mut need)| {
+            // What was read before is read again with it: two things asked for in turns would never both be known.
+            if let Some(before) = before {
+                need.add(before);
             }
+            Box::new(Waiting { job, facts: None, need: Some(need), is_read: false })
+        })
+    }
+
+    /// Does with a job what its verdict says. Given back: something must be read for it.
+    fn settle(
+        &mut self,
+        verdict: Verdict,
+        job: Job,
+        answers: &mut Answers,
+    ) -> Result<Wakes, (Job, ColdNeed)> {
+        match verdict {
             Verdict::Planned(planned) => {
                 self.in_flight_bytes += planned.entry.frame_len();
                 self.untaken += 1;
-                let Job { waiter, begun, .. } = waiting.job;
-                let waiters = smallvec![waiter];
+                let Job { waiter, begun, .. } = job;
+                let waiters = SmallVec::from_buf([waiter]);
                 self.in_flight.push_back(InFlight { planned, begun, waiters, is_taken: false });
-                wakes.writer = true;
+                return Ok(Wakes { writer: true, reader: false });
             }
-            Verdict::Answered(answer) => answers.push((waiting.job.waiter, answer)),
-            Verdict::Attached { index } => self.attach(waiting.job, index),
+            Verdict::Answered(answer) => answers.push((job.waiter, answer)),
+            Verdict::Attached { index } => self.attach(job, index),
             Verdict::Held { index, error } => {
-                let Job { waiter, begun, .. } = waiting.job;
+                let Job { waiter, begun, .. } = job;
                 self.held.entry(index).or_default().push(Held { waiter, error, begun });
             }
+            Verdict::Cold(need) => return Err((job, need)),
         }
-        Judged::Done(wakes)
+        Ok(Wakes::default())
     }
 
     /// A retry of what is in flight gets its answer; another use of its id is refused once it is committed.
@@ -286,8 +289,8 @@ impl Desk {
                 continue;
             }
             match self.judge(waiting, view, now_ns, answers) {
-                Judged::Done(more) => wakes.writer |= more.writer,
-                Judged::MustRead(again) => {
+                Ok(more) => wakes.writer |= more.writer,
+                Err(again) => {
                     blocked.push(again.job.partition);
                     wakes.reader = true;
                     kept.push_back(*again);
@@ -390,18 +393,18 @@ impl Desk {
             self.planner.release(&entry.planned);
             let InFlight { planned, waiters, .. } = entry;
             let Planned { index, result, .. } = Arc::unwrap_or_clone(planned);
-            let mut result = Some(result);
-            let mut left = waiters.len();
-            for (position, waiter) in waiters.into_iter().enumerate() {
-                left -= 1;
-                let answer = if left == 0 { result.take() } else { result.clone() };
-                if let Some(mut answer) = answer {
-                    answer.duplicate = position > 0;
-                    answers.push((waiter, Ok(answer)));
-                }
+            let mut waiters = waiters.into_iter();
+            let first = waiters.next();
+            let again = (waiters.len() > 0).then(|| result.clone());
+            if let Some(first) = first {
+                answers.push((first, Ok(result)));
             }
-            for held in self.held.remove(&index).unwrap_or_default() {
-                answers.push((held.waiter, Err(held.error)));
+            if let Some(again) = again {
+                let again = AppendResult { duplicate: true, ..again };
+                answers.extend(waiters.map(|waiter| (waiter, Ok(again.clone()))));
+            }
+            if let Some(held) = self.held.remove(&index) {
+                answers.extend(held.into_iter().map(|held| (held.waiter, Err(held.error))));
             }
         }
         if self.in_flight.is_empty() && !self.health.is_poisoned() {

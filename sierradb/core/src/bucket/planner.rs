@@ -11,6 +11,8 @@
 //!
 //! Invariants: a sequence or version is given out once; entries leave in the order of their indexes.
 
+mod numbering;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,14 +22,13 @@ use uuid::Uuid;
 
 use super::identity::{self, Identity};
 use super::overlay::{Head, OverlaidHead, Overlay, StreamName};
-use super::planned::{Planned, PlannedStream};
+use super::planned::Planned;
 use super::version_check::{Judgement, Standing, current, judge};
 use crate::error::{AppendError, ReadError};
-use crate::event::{AppendResult, AppendedEvent};
+use crate::event::AppendResult;
 use crate::index::hash::stream_hash;
 use crate::index::lookup::StreamPlace;
-use crate::segment::event_codec::{EventFlags, NewEventRef, encode_transaction};
-use crate::segment::frame::{Frame, LogEntry};
+use crate::segment::frame::Frame;
 use crate::transaction::{EventDraft, IdOrigin, Transaction};
 
 /// What is committed, as far as memory knows it.
@@ -132,7 +133,14 @@ struct Attempt<'a> {
     partition: PartitionId,
     facts: Option<&'a Facts>,
     view: &'a dyn View,
-    need: ColdNeed,
+    /// `None`: nothing so far.
+    need: Option<ColdNeed>,
+}
+
+impl Attempt<'_> {
+    fn need(&mut self) -> &mut ColdNeed {
+        self.need.get_or_insert_default()
+    }
 }
 
 /// The head of a stream while a transaction is judged.
@@ -184,24 +192,25 @@ impl Planner {
     ) -> Verdict {
         // Facts are of no use once a segment was sealed that they do not cover.
         let facts = facts.filter(|facts| facts.through_segment >= view.last_sealed());
-        let mut attempt =
-            Attempt { transaction, partition, facts, view, need: ColdNeed::default() };
+        let mut attempt = Attempt { transaction, partition, facts, view, need: None };
         if let Err(verdict) = self.check_identity(&mut attempt) {
             return verdict;
         }
-        if !attempt.need.ids.is_empty() {
+        if attempt.need.is_some() {
             // Nothing may be said before it is known whether this is a retry. Ask for all that is cold at once.
             self.add_cold_streams(&mut attempt);
-            return Verdict::Cold(attempt.need);
         }
-        let heads = match self.check_streams(&mut attempt) {
-            Ok(heads) => heads,
+        if let Some(need) = attempt.need {
+            return Verdict::Cold(need);
+        }
+        let numbered = match self.check_streams(&mut attempt) {
+            Ok(numbered) => numbered,
             Err(verdict) => return verdict,
         };
-        if !attempt.need.streams.is_empty() {
-            return Verdict::Cold(attempt.need);
+        match attempt.need {
+            Some(need) => Verdict::Cold(need),
+            None => Verdict::Planned(self.take(transaction, partition, &numbered, now_ns)),
         }
-        self.take(transaction, partition, &heads, now_ns)
     }
 
     fn check_identity(&self, attempt: &mut Attempt<'_>) -> Result<(), Verdict> {
@@ -215,7 +224,7 @@ impl Planner {
             }
             match self.stored(attempt, draft.event_id) {
                 None => {
-                    attempt.need.ids.insert(draft.event_id);
+                    attempt.need().ids.insert(draft.event_id);
                 }
                 Some(None) => {}
                 Some(Some(frame)) => {
@@ -229,7 +238,7 @@ impl Planner {
     fn add_cold_streams(&self, attempt: &mut Attempt<'_>) {
         for draft in &attempt.transaction.events {
             if self.head(attempt, draft).is_none() {
-                attempt.need.streams.insert(draft.stream_id.clone());
+                attempt.need().streams.insert(draft.stream_id.clone());
             }
         }
     }
@@ -264,33 +273,29 @@ impl Planner {
         })
     }
 
-    /// Judges every event in order. On success each entry of the result belongs to one event.
+    /// Judges every event in order. On success, and if nothing is cold, each entry of the result belongs to one event.
     fn check_streams(&self, attempt: &mut Attempt<'_>) -> Result<SmallVec<[Numbered; 1]>, Verdict> {
-        let transaction = attempt.transaction;
-        // One event has none before it.
-        let mut judged = (transaction.events.len() > 1).then(BTreeMap::<&StreamId, Judged>::new);
+        let Attempt { transaction, .. } = *attempt;
+        if let [draft] = transaction.events.as_slice() {
+            // Nearly always; one event has none before it.
+            let Some(stream) = self.head(attempt, draft) else {
+                attempt.need().streams.insert(draft.stream_id.clone());
+                return Ok(SmallVec::new());
+            };
+            return Ok(SmallVec::from_buf([number(transaction, draft, &stream)?]));
+        }
+        let mut judged = BTreeMap::<&StreamId, Judged>::new();
         let mut numbered = SmallVec::with_capacity(transaction.events.len());
         for draft in &transaction.events {
-            let before = judged.as_ref().and_then(|judged| judged.get(&draft.stream_id));
-            let stream = match before {
-                Some(stream) => *stream,
-                None => match self.head(attempt, draft) {
-                    Some(stream) => stream,
-                    None => {
-                        attempt.need.streams.insert(draft.stream_id.clone());
-                        continue;
-                    }
-                },
+            let before = judged.get(&draft.stream_id).copied();
+            let Some(stream) = before.or_else(|| self.head(attempt, draft)) else {
+                attempt.need().streams.insert(draft.stream_id.clone());
+                continue;
             };
-            self.check_key(transaction, draft, stream)?;
-            self.check_version(transaction, draft, stream.standing)?;
-            let Judged { standing, hash, place, .. } = stream;
-            numbered.push(Numbered { version: standing.next, hash, place });
-            if let Some(judged) = &mut judged {
-                let standing = Standing { next: stream.standing.next + 1, ..stream.standing };
-                let partition_key = Some(transaction.partition_key);
-                judged.insert(&draft.stream_id, Judged { standing, partition_key, ..stream });
-            }
+            numbered.push(number(transaction, draft, &stream)?);
+            let standing = Standing { next: stream.standing.next + 1, ..stream.standing };
+            let partition_key = Some(transaction.partition_key);
+            judged.insert(&draft.stream_id, Judged { standing, partition_key, ..stream });
         }
         Ok(numbered)
     }
@@ -328,102 +333,6 @@ impl Planner {
         })
     }
 
-    fn check_key(
-        &self,
-        transaction: &Transaction,
-        draft: &EventDraft,
-        stream: Judged,
-    ) -> Result<(), Verdict> {
-        let Some(expected) = stream.partition_key.filter(|key| *key != transaction.partition_key)
-        else {
-            return Ok(());
-        };
-        let error = AppendError::KeyMismatch {
-            stream_id: draft.stream_id.clone(),
-            expected,
-            got: transaction.partition_key,
-        };
-        let Standing { committed_next, in_flight, .. } = stream.standing;
-        Err(match in_flight {
-            Some(index) if committed_next == 0 => Verdict::Held { index, error },
-            Some(_) | None => Verdict::Answered(Err(error)),
-        })
-    }
-
-    fn check_version(
-        &self,
-        transaction: &Transaction,
-        draft: &EventDraft,
-        standing: Standing,
-    ) -> Result<(), Verdict> {
-        let error = |current| AppendError::WrongVersion {
-            current,
-            expected: draft.expected,
-            partition_key: transaction.partition_key,
-            stream_id: draft.stream_id.clone(),
-        };
-        match judge(draft.expected, standing) {
-            Judgement::Met => Ok(()),
-            Judgement::Refused { current } => Err(Verdict::Answered(Err(error(current)))),
-            Judgement::Held { current, index } => {
-                Err(Verdict::Held { index, error: error(current) })
-            }
-        }
-    }
-
-    /// Everything is in order: gives out numbers and makes the entry.
-    fn take(
-        &mut self,
-        transaction: &Transaction,
-        partition: PartitionId,
-        numbered: &[Numbered],
-        now_ns: u64,
-    ) -> Verdict {
-        self.last_append_time_ns = self.last_append_time_ns.max(now_ns);
-        let append_time_ns = self.last_append_time_ns;
-        let index = self.next_index;
-        self.next_index += 1;
-        let events: SmallVec<[NewEventRef<'_>; 1]> = transaction
-            .events
-            .iter()
-            .zip(numbered)
-            .map(|(draft, number)| event_ref(draft, number.version, append_time_ns))
-            .collect();
-        let body = encode_transaction(transaction.partition_key, append_time_ns, &events);
-        let count = u16::try_from(events.len()).expect("transactions are bounded when made");
-        let first_sequence = self.take_sequences(partition, count);
-        let mut streams = SmallVec::with_capacity(events.len());
-        for (draft, number) in transaction.events.iter().zip(numbered) {
-            let Numbered { version, hash, place } = *number;
-            let name = StreamName { partition: partition.get(), stream_id: &draft.stream_id, hash };
-            let head = Head { next_version: version + 1, partition_key: transaction.partition_key };
-            self.overlay.set_head(name, OverlaidHead { head, index, place });
-            streams.push(PlannedStream { hash, id_origin: draft.id_origin, place });
-            if draft.id_origin == IdOrigin::Given {
-                self.overlay.add_id(partition.get(), draft.event_id, index);
-            }
-        }
-        let result = AppendResult {
-            partition_key: transaction.partition_key,
-            partition_id: partition,
-            first_partition_sequence: first_sequence,
-            last_partition_sequence: first_sequence + u64::from(count) - 1,
-            events: events.iter().map(appended).collect(),
-            duplicate: false,
-        };
-        let hint = self.committed_index;
-        let entry = LogEntry::transaction(partition.get(), count, first_sequence, hint, body);
-        Verdict::Planned(Arc::new(Planned { index, entry, result, streams }))
-    }
-
-    fn take_sequences(&mut self, partition: PartitionId, count: u16) -> u64 {
-        let slot = usize::from(partition.get() / self.bucket_count);
-        let next = self.next_sequences.get_mut(slot).expect("partitions are checked on arrival");
-        let first = *next;
-        *next += u64::from(count);
-        first
-    }
-
     /// `applied` is committed and in the index now.
     pub(crate) fn release(&mut self, applied: &Planned) {
         assert!(applied.index > self.committed_index, "entry {} applied twice", applied.index);
@@ -456,6 +365,56 @@ impl Judged {
     }
 }
 
+/// What `draft` gets in its stream.
+fn number(
+    transaction: &Transaction,
+    draft: &EventDraft,
+    stream: &Judged,
+) -> Result<Numbered, Verdict> {
+    check_key(transaction, draft, stream)?;
+    check_version(transaction, draft, stream.standing)?;
+    Ok(Numbered { version: stream.standing.next, hash: stream.hash, place: stream.place })
+}
+
+fn check_key(
+    transaction: &Transaction,
+    draft: &EventDraft,
+    stream: &Judged,
+) -> Result<(), Verdict> {
+    let Some(expected) = stream.partition_key.filter(|key| *key != transaction.partition_key)
+    else {
+        return Ok(());
+    };
+    let error = AppendError::KeyMismatch {
+        stream_id: draft.stream_id.clone(),
+        expected,
+        got: transaction.partition_key,
+    };
+    let Standing { committed_next, in_flight, .. } = stream.standing;
+    Err(match in_flight {
+        Some(index) if committed_next == 0 => Verdict::Held { index, error },
+        Some(_) | None => Verdict::Answered(Err(error)),
+    })
+}
+
+fn check_version(
+    transaction: &Transaction,
+    draft: &EventDraft,
+    standing: Standing,
+) -> Result<(), Verdict> {
+    let error = |current| AppendError::WrongVersion {
+        current,
+        expected: draft.expected,
+        partition_key: transaction.partition_key,
+        stream_id: draft.stream_id.clone(),
+    };
+    match judge(draft.expected, standing) {
+        Judgement::Met => Ok(()),
+        Judgement::Refused { current } => Err(Verdict::Answered(Err(error(current)))),
+        Judgement::Held { current, index } => Err(Verdict::Held { index, error: error(current) }),
+    }
+}
+
 /// Whether the only event of a transaction fits what is in flight. What is committed matters for a refusal only, and
 /// for the events behind this one.
 fn is_welcome(attempt: &Attempt<'_>, draft: &EventDraft, overlaid: &OverlaidHead) -> bool {
@@ -463,35 +422,6 @@ fn is_welcome(attempt: &Attempt<'_>, draft: &EventDraft, overlaid: &OverlaidHead
     events.len() == 1
         && overlaid.head.partition_key == *partition_key
         && draft.expected.is_met_by(current(overlaid.head.next_version))
-}
-
-fn appended(event: &NewEventRef<'_>) -> AppendedEvent {
-    AppendedEvent {
-        event_id: event.event_id,
-        stream_version: event.stream_version,
-        timestamp_ns: event.timestamp_ns,
-    }
-}
-
-fn event_ref(draft: &EventDraft, stream_version: u64, append_time_ns: u64) -> NewEventRef<'_> {
-    let mut flags = EventFlags::NONE;
-    if draft.timestamp_ns.is_none() {
-        flags = flags.with(EventFlags::TIMESTAMP_ASSIGNED);
-    }
-    if draft.id_origin == IdOrigin::Assigned {
-        flags = flags.with(EventFlags::ID_ASSIGNED);
-    }
-    NewEventRef {
-        event_id: draft.event_id,
-        stream_version,
-        timestamp_ns: draft.timestamp_ns.unwrap_or(append_time_ns),
-        flags,
-        stream_id: draft.stream_id.as_bytes(),
-        name: draft.event_name.as_bytes(),
-        extensions: &draft.extensions,
-        metadata: &draft.metadata,
-        payload: &draft.payload,
-    }
 }
 
 #[cfg(test)]

@@ -86,7 +86,8 @@ pub(crate) struct NewEventRef<'a> {
 }
 
 impl NewEventRef<'_> {
-    fn encoded_len(&self) -> usize {
+    /// Bytes that it takes.
+    pub(crate) fn encoded_len(&self) -> usize {
         let parts = [self.stream_id, self.name, self.extensions, self.metadata, self.payload];
         parts.iter().fold(EVENT_HEADER_LEN, |sum, part| sum.saturating_add(part.len()))
     }
@@ -98,7 +99,43 @@ pub(crate) fn encoded_len(events: &[NewEventRef<'_>]) -> usize {
     events.fold(TRANSACTION_HEADER_LEN, usize::saturating_add)
 }
 
-/// Encodes a transaction; the planner has checked all limits.
+/// Encodes a transaction event by event; the planner has checked all limits.
+#[derive(Debug)]
+pub(crate) struct TransactionEncoder {
+    body: Vec<u8>,
+    event_count: usize,
+}
+
+impl TransactionEncoder {
+    /// A transaction without events yet, with room for `len` bytes: best as many as there will be.
+    pub(crate) fn new(partition_key: Uuid, append_time_ns: u64, len: usize) -> Self {
+        let mut body = Vec::with_capacity(len);
+        body.extend_from_slice(partition_key.as_bytes());
+        body.extend_from_slice(&append_time_ns.to_le_bytes());
+        Self { body, event_count: 0 }
+    }
+
+    /// Adds the next event.
+    ///
+    /// # Panics
+    /// If a part is longer than the format allows, or the stream id is empty.
+    pub(crate) fn push(&mut self, event: &NewEventRef<'_>) {
+        encode_event(event, &mut self.body);
+        self.event_count += 1;
+    }
+
+    /// The body of its frame.
+    ///
+    /// # Panics
+    /// If there is no event, or too many.
+    pub(crate) fn finish(self) -> Bytes {
+        assert!(self.event_count > 0, "a transaction has at least one event");
+        assert!(self.event_count <= MAX_EVENTS_PER_TRANSACTION, "{} events", self.event_count);
+        Bytes::from(self.body)
+    }
+}
+
+/// Encodes a transaction at once.
 ///
 /// # Panics
 /// If there is no event, or a part is longer than the format allows.
@@ -107,15 +144,10 @@ pub(crate) fn encode_transaction(
     append_time_ns: u64,
     events: &[NewEventRef<'_>],
 ) -> Bytes {
-    assert!(!events.is_empty(), "a transaction has at least one event");
-    assert!(events.len() <= MAX_EVENTS_PER_TRANSACTION, "{} events", events.len());
-    let mut body = Vec::with_capacity(encoded_len(events));
-    body.extend_from_slice(partition_key.as_bytes());
-    body.extend_from_slice(&append_time_ns.to_le_bytes());
-    for event in events {
-        encode_event(event, &mut body);
-    }
-    Bytes::from(body)
+    let len = encoded_len(events);
+    let mut body = TransactionEncoder::new(partition_key, append_time_ns, len);
+    events.iter().for_each(|event| body.push(event));
+    body.finish()
 }
 
 fn encode_event(event: &NewEventRef<'_>, body: &mut Vec<u8>) {
