@@ -47,7 +47,7 @@ impl FrameRow {
         let term = self.segment.end().last_term;
         let encoded = frame::encode(&entry, self.segment.place(term));
         encoded.copy_to(&mut self.bytes);
-        self.segment.push(&encoded, term);
+        self.segment.push(encoded.header_crc, encoded.len, term);
     }
 
     /// The frames so far, without the segment header.

@@ -10,7 +10,6 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use sierradb_io::mutant;
 use sierradb_protocol::PartitionId;
-use smallvec::SmallVec;
 
 use super::desk::{Answers, InFlight, Wakes};
 use super::health::Health;
@@ -21,16 +20,39 @@ use crate::index::live::{LiveEvent, LiveFrame, LiveIndex, LiveStream};
 use crate::index::lookup::{DataFile, LiveSegment, live_hash};
 use crate::segment::checkpoint::delta::{DeltaBuilder, LogPosition};
 use crate::segment::extension::idempotency_key;
+use crate::segment::file::LogEnd;
 
-/// A frame that was written and synced.
+/// Frames that were written and synced, one behind the other.
 #[derive(Debug)]
 pub(crate) struct Written {
-    pub(crate) index: u64,
-    pub(crate) offset: u64,
-    pub(crate) len: u64,
-    pub(crate) header_crc: u32,
-    /// The frame's bytes, if they lie in one piece.
-    pub(crate) bytes: Option<Bytes>,
+    /// Index of the first one.
+    pub(crate) first_index: u64,
+    /// Where each begins.
+    pub(crate) offsets: Vec<u64>,
+    /// Where the last one ends.
+    pub(crate) end_offset: u64,
+    /// Header checksum of the last one.
+    pub(crate) chain: u32,
+    /// What of them lies in one piece of memory, and where that begins in the file.
+    pub(crate) stretches: Vec<(u64, Bytes)>,
+}
+
+impl Written {
+    /// Nothing yet, behind `end`, with room for so many frames.
+    pub(crate) fn behind(end: LogEnd, frames: usize) -> Self {
+        Self {
+            first_index: end.next_index,
+            offsets: Vec::with_capacity(frames),
+            end_offset: end.end_offset,
+            chain: end.chain,
+            stretches: Vec::new(),
+        }
+    }
+
+    /// Index after that of the last one.
+    pub(crate) fn next_index(&self) -> u64 {
+        self.first_index + u64::try_from(self.offsets.len()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Entries that are visible and not yet answered for.
@@ -45,26 +67,29 @@ impl SoloBucket {
     ///
     /// # Panics
     /// If an entry is not the next one in flight.
-    pub(crate) fn commit(&self, written: &[Written]) {
+    pub(crate) fn commit(&self, written: &Written) {
         if let Some(applied) = self.apply(written) {
             self.answer(applied);
         }
     }
 
     /// The first half of [`Self::commit`]: makes entries visible.
-    pub(crate) fn apply(&self, written: &[Written]) -> Option<Applied> {
-        let last = written.last()?;
+    pub(crate) fn apply(&self, written: &Written) -> Option<Applied> {
+        let last_frame_offset = *written.offsets.last()?;
         self.syncs.fetch_add(1, Ordering::Relaxed);
-        let mut applied: Vec<InFlight> = Vec::with_capacity(written.len());
+        let mut applied: Vec<InFlight> = Vec::with_capacity(written.offsets.len());
         {
             let mut desk = self.lock_desk();
             if desk.health().is_poisoned() {
                 return None;
             }
-            desk.take_committed(last.index, &mut applied);
+            desk.take_committed(written.next_index() - 1, &mut applied);
         }
-        assert_eq!(applied.len(), written.len(), "entries written and in flight differ");
-        let touched = self.publish(&applied, written);
+        let frames = written.offsets.len();
+        assert_eq!(applied.len(), frames, "entries written and in flight differ");
+        let end =
+            LogPosition { last_frame_offset, end_offset: written.end_offset, chain: written.chain };
+        let touched = self.publish(&applied, written, end);
         Some(Applied { entries: applied, touched })
     }
 
@@ -83,18 +108,24 @@ impl SoloBucket {
     }
 
     /// Puts entries into the index and raises the watermarks, under one lock.
-    fn publish(&self, applied: &[InFlight], written: &[Written]) -> Vec<PartitionId> {
+    fn publish(
+        &self,
+        applied: &[InFlight],
+        written: &Written,
+        end: LogPosition,
+    ) -> Vec<PartitionId> {
         let mut touched: Vec<PartitionId> = Vec::new();
         let hash_seed = self.shelf.hash_seed();
         let mut segments = self.shelf.write();
         let crate::index::lookup::Segments { live, recent, .. } = &mut *segments;
         let active = live.last_mut().expect("a bucket has an active segment");
-        for (entry, frame) in applied.iter().zip(written) {
+        let places = (written.first_index..).zip(&written.offsets);
+        for (entry, (index, offset)) in applied.iter().zip(places) {
             let planned = &entry.planned;
-            assert_eq!(planned.index, frame.index, "entries are committed in order");
+            assert_eq!(planned.index, index, "entries are committed in order");
             let result = &planned.result;
             let at = LiveFrame {
-                offset: frame.offset,
+                offset: *offset,
                 partition: result.partition_id.get(),
                 first_sequence: result.first_partition_sequence,
                 partition_key: result.partition_key,
@@ -106,21 +137,17 @@ impl SoloBucket {
                 version: event.stream_version,
                 key_hash: None,
             });
-            active.push(at, &events.collect::<SmallVec<[LiveEvent<'_>; 2]>>());
-            active.end_frame(LogPosition {
-                last_frame_offset: frame.offset,
-                end_offset: frame.offset + frame.len,
-                chain: frame.header_crc,
-            });
-            if let Some(bytes) = &frame.bytes {
-                recent.push(active.file.number, frame.offset, bytes.clone());
-            }
+            active.push(at, events);
             let is_half = mutant!(self.io, half_transaction) && result.events.len() > 1;
             self.feed
                 .raise(result.partition_id, result.last_partition_sequence + u64::from(!is_half));
             if !touched.contains(&result.partition_id) {
                 touched.push(result.partition_id);
             }
+        }
+        active.end_frame(end);
+        for (offset, bytes) in &written.stretches {
+            recent.push(active.file.number, *offset, bytes.clone());
         }
         active.file.data.raise_stable_end(active.used_len);
         touched
@@ -197,9 +224,13 @@ impl LiveSegment {
     }
 
     /// Adds the events of a committed frame.
-    pub(crate) fn push(&mut self, frame: LiveFrame, events: &[LiveEvent<'_>]) {
-        self.index.push_frame(frame, events.iter().copied());
-        self.delta.push_frame(&self.index, frame, events.iter().copied());
+    pub(crate) fn push<'a>(
+        &mut self,
+        frame: LiveFrame,
+        events: impl IntoIterator<Item = LiveEvent<'a>>,
+    ) {
+        self.index.push_frame(frame, events);
+        self.delta.push_frame(&self.index, frame);
     }
 
     /// A committed frame, with events or without, ends here.

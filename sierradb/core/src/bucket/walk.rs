@@ -425,15 +425,14 @@ impl<'a> Walk<'a> {
             let events =
                 events.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
             let partition = frame.header.partition;
-            let lives: Vec<_> =
-                events.iter().map(|event| live_event(hash_seed, partition, event)).collect();
+            let lives = events.iter().map(|event| live_event(hash_seed, partition, event));
             let at = crate::index::live::LiveFrame {
                 offset: frame.offset,
                 partition,
                 first_sequence: frame.header.first_sequence,
                 partition_key,
             };
-            live.push(at, &lives);
+            live.push(at, lives);
             let time = crate::segment::event_codec::append_time_ns(frame).unwrap_or(0);
             self.last_append_time_ns = self.last_append_time_ns.max(time);
         }

@@ -27,8 +27,8 @@ use crate::read::block_cache::BlockCache;
 use crate::read::fetch::CachedFile;
 use crate::segment::checkpoint::header::CheckpointHeader;
 use crate::segment::checkpoint::witness::Witness;
-use crate::segment::file::{ActiveSegment, FIRST_FRAME_OFFSET, SegmentFile};
-use crate::segment::frame::{EncodedFrame, encode};
+use crate::segment::file::{ActiveSegment, FIRST_FRAME_OFFSET, LogEnd, SegmentFile};
+use crate::segment::frame::{self, FramePlace, LogEntry};
 
 /// The log of a bucket, open for writing.
 pub(crate) struct Log {
@@ -76,10 +76,12 @@ struct WitnessRing {
 
 /// Frames of one write.
 struct Batch {
+    /// What is written, in order.
     buffers: Vec<Bytes>,
+    /// The frames behind `buffers` that are copied together, and where in the file they begin.
     joined: Vec<u8>,
-    /// Per frame: its facts, and where its bytes are: buffer number and start.
-    frames: Vec<(Written, Option<(usize, usize)>)>,
+    joined_offset: u64,
+    written: Written,
 }
 
 impl Writer {
@@ -155,26 +157,25 @@ impl Writer {
 
     /// Takes as many entries as the active segment has room for, and makes their frames.
     fn encode(&mut self, entries: &mut Vec<Arc<Planned>>) -> Batch {
-        let mut batch = Batch::new(entries);
+        let mut batch = Batch::new(entries, self.log.active.end());
         if !self.log.has_header {
+            batch.joined_offset = 0;
             batch.joined.extend_from_slice(&self.log.active.header().encode());
         }
-        let mut count = 0;
         for planned in entries.iter() {
-            if !self.log.active.fits(planned.entry.frame_len()) {
+            let len = planned.entry.frame_len();
+            if !self.log.active.fits(len) {
                 break;
             }
             let place = self.log.active.place(self.log.term);
             let index = planned.index;
             assert_eq!(place.index, index, "entries are written in the order of their indexes");
-            let frame = encode(&planned.entry, place);
-            self.log.active.push(&frame, self.log.term);
-            batch.push(frame, index, place.offset);
-            count += 1;
+            let header_crc = batch.push(&planned.entry, len, place);
+            self.log.active.push(header_crc, len, self.log.term);
         }
         // Whoever answers takes the entries apart: it must be the only one that has them.
-        entries.drain(..count);
-        batch.flush();
+        entries.drain(..batch.written.offsets.len());
+        batch.end(self.log.active.end());
         batch
     }
 
@@ -182,27 +183,24 @@ impl Writer {
     async fn write(
         &mut self,
         before: ActiveSegment,
-        mut batch: Batch,
+        batch: Batch,
         at_work: &AtWork,
     ) -> Result<(), Failure> {
         let offset = if self.log.has_header { before.end().end_offset } else { 0 };
-        let buffers = std::mem::take(&mut batch.buffers);
+        let Batch { buffers, written, .. } = batch;
         if mutant!(self.io, ack_before_sync) {
-            let written = batch.written(&buffers);
             self.log.file.write_all_at(buffers, offset).await.map_err(Failure::Disk)?;
             self.bucket.commit(&written);
             return self.log.file.sync_data().await.map_err(Failure::Disk);
         }
         if mutant!(self.io, sync_begun_early) {
-            let written = batch.written(&buffers);
             let synced = self.log.file.begin_sync();
             self.log.file.write_all_at(buffers, offset).await.map_err(Failure::Disk)?;
             synced.await.map_err(Failure::Disk)?;
             self.bucket.commit(&written);
             return Ok(());
         }
-        let written = batch.written(&buffers);
-        self.begin_write(written.last().map_or(0, |last| last.index))?;
+        self.begin_write(written.next_index().saturating_sub(1))?;
         let result = self.log.file.write_all_at(buffers, offset).await;
         if let Err(error) = result {
             if mutant!(self.io, full_as_success) && error.kind == DiskErrorKind::NoSpace {
@@ -213,7 +211,7 @@ impl Writer {
         }
         let early = mutant!(self.io, index_before_data).then(|| self.bucket.apply(&written));
         let len = self.log.active.end().end_offset - offset;
-        let is_small = written.len() <= LONE_BATCH_APPENDS && len <= LONE_BATCH_BYTES;
+        let is_small = written.offsets.len() <= LONE_BATCH_APPENDS && len <= LONE_BATCH_BYTES;
         self.sync(is_small && at_work.is_alone()).await?;
         self.log.has_header = true;
         let end = self.log.active.end();
@@ -227,7 +225,7 @@ impl Writer {
                 ("end", end.end_offset),
             ],
         );
-        if written.len() >= GROUP_COMMIT_MARK {
+        if written.offsets.len() >= GROUP_COMMIT_MARK {
             self.io.mark(site!("append.group_commit"));
         }
         match early.flatten() {
@@ -413,48 +411,44 @@ impl Failure {
 }
 
 impl Batch {
-    /// An empty batch with room for the frames of `entries`.
-    fn new(entries: &[Arc<Planned>]) -> Self {
+    /// An empty batch behind `end`, with room for the frames of `entries`.
+    fn new(entries: &[Arc<Planned>], end: LogEnd) -> Self {
         let lens = entries.iter().map(|planned| planned.entry.frame_len());
         let copied = lens.filter(|len| *len <= COPIED_FRAME_BYTES).sum::<u64>();
-        let joined = Vec::with_capacity(usize::try_from(copied).unwrap_or(0));
-        Self { buffers: Vec::new(), joined, frames: Vec::with_capacity(entries.len()) }
+        Self {
+            buffers: Vec::new(),
+            joined: Vec::with_capacity(usize::try_from(copied).unwrap_or(0)),
+            joined_offset: end.end_offset,
+            written: Written::behind(end, entries.len()),
+        }
     }
 
-    /// Adds the frame of entry `index`, which begins at `offset`.
-    fn push(&mut self, frame: EncodedFrame<'_>, index: u64, offset: u64) {
-        let (len, header_crc) = (frame.len, frame.header_crc);
-        let at = if len > COPIED_FRAME_BYTES {
-            self.flush();
-            self.buffers.extend(frame.chunks());
-            None
-        } else {
-            let at = (self.buffers.len(), self.joined.len());
-            frame.copy_to(&mut self.joined);
-            Some(at)
-        };
-        self.frames.push((Written { index, offset, len, header_crc, bytes: None }, at));
+    /// Adds the frame of `entry`, which has `len` bytes; the checksum of its header.
+    fn push(&mut self, entry: &LogEntry, len: u64, place: FramePlace) -> u32 {
+        self.written.offsets.push(place.offset);
+        if len <= COPIED_FRAME_BYTES {
+            return frame::append(entry, place, &mut self.joined);
+        }
+        self.flush();
+        self.joined_offset = place.offset + len;
+        let frame = frame::encode(entry, place);
+        let header_crc = frame.header_crc;
+        self.buffers.extend(frame.chunks());
+        header_crc
+    }
+
+    /// Ends it; its last frame ends at `end`.
+    fn end(&mut self, end: LogEnd) {
+        self.flush();
+        self.written.end_offset = end.end_offset;
+        self.written.chain = end.chain;
     }
 
     fn flush(&mut self) {
         if !self.joined.is_empty() {
-            self.buffers.push(Bytes::from(std::mem::take(&mut self.joined)));
+            let bytes = Bytes::from(std::mem::take(&mut self.joined));
+            self.written.stretches.push((self.joined_offset, bytes.clone()));
+            self.buffers.push(bytes);
         }
-    }
-
-    /// The facts of its frames, with their bytes where they lie in one piece of `buffers`.
-    fn written(&mut self, buffers: &[Bytes]) -> Vec<Written> {
-        let frames = std::mem::take(&mut self.frames).into_iter();
-        frames
-            .map(|(mut written, at)| {
-                written.bytes = at.and_then(|(buffer, start)| {
-                    let len = usize::try_from(written.len).ok()?;
-                    let bytes = buffers.get(buffer)?;
-                    let end = start.checked_add(len).filter(|end| *end <= bytes.len())?;
-                    Some(bytes.slice(start..end))
-                });
-                written
-            })
-            .collect()
     }
 }

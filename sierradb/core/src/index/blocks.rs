@@ -1,19 +1,22 @@
 //! A row of equal blocks: grows without ever moving what it holds.
 //!
 //! A plain `Vec` doubles, which at millions of entries is a pause of milliseconds and up to half its memory unused.
-//! Here only the first block doubles (so that small ones stay small); later ones are allocated whole.
+//! Here only the first block doubles (so that small ones stay small); later ones are allocated whole. The block that
+//! grows is at hand without the way through the list of the others.
 
 /// Values at positions 0, 1, 2 …, in blocks of `N`.
 #[derive(Debug)]
 pub(crate) struct Blocks<T, const N: usize> {
-    blocks: Vec<Vec<T>>,
+    full: Vec<Vec<T>>,
+    /// What follows the full blocks; at most as long as one.
+    tail: Vec<T>,
     len: u32,
 }
 
 impl<T: Copy, const N: usize> Blocks<T, N> {
     pub(crate) const fn new() -> Self {
         const { assert!(N.is_power_of_two() && N >= 4, "positions are split by shifts") };
-        Self { blocks: Vec::new(), len: 0 }
+        Self { full: Vec::new(), tail: Vec::new(), len: 0 }
     }
 
     /// How many values there are.
@@ -26,32 +29,31 @@ impl<T: Copy, const N: usize> Blocks<T, N> {
     /// # Panics
     /// At 2^32 values: more than a segment of the largest size has events.
     pub(crate) fn push(&mut self, value: T) {
-        match self.blocks.last_mut() {
-            Some(block) if block.len() < N => block.push(value),
-            Some(_) => {
-                let mut block = Vec::with_capacity(N);
-                block.push(value);
-                self.blocks.push(block);
-            }
-            None => self.blocks.push(vec![value]),
+        if self.tail.len() == N {
+            self.full.push(std::mem::replace(&mut self.tail, Vec::with_capacity(N)));
         }
+        self.tail.push(value);
         self.len = self.len.checked_add(1).expect("a segment has fewer than 2^32 events");
     }
 
     pub(crate) fn get(&self, position: u32) -> Option<T> {
         let position = position as usize;
-        self.blocks.get(position / N)?.get(position % N).copied()
+        let is_in_tail = position / N == self.full.len();
+        let block = if is_in_tail { &self.tail } else { self.full.get(position / N)? };
+        block.get(position % N).copied()
     }
 
     pub(crate) fn get_mut(&mut self, position: u32) -> Option<&mut T> {
         let position = position as usize;
-        self.blocks.get_mut(position / N)?.get_mut(position % N)
+        let is_in_tail = position / N == self.full.len();
+        let block = if is_in_tail { &mut self.tail } else { self.full.get_mut(position / N)? };
+        block.get_mut(position % N)
     }
 
     /// Bytes allocated.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let values: usize = self.blocks.iter().map(Vec::capacity).sum();
-        values * size_of::<T>() + self.blocks.capacity() * size_of::<Vec<T>>()
+        let full: usize = self.full.iter().map(Vec::capacity).sum();
+        (full + self.tail.capacity()) * size_of::<T>() + self.full.capacity() * size_of::<Vec<T>>()
     }
 }
 

@@ -72,12 +72,20 @@ pub(crate) enum RecalledStream<'a> {
     New(NewStream<'a>),
 }
 
+/// The frame that was pushed last: what a checkpoint delta needs of it.
+#[derive(Debug)]
+pub(crate) struct LastFrame {
+    pub(crate) events: Vec<LastEvent>,
+    /// Whether it is the first of its partition in the segment.
+    pub(crate) is_first_of_partition: bool,
+}
+
 /// An event whose stream was looked up.
-struct Resolved {
-    stream: StreamRef,
-    version: u64,
-    id_hash: u32,
-    key_hash: Option<u32>,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastEvent {
+    pub(crate) stream: StreamRef,
+    pub(crate) id_hash: u32,
+    pub(crate) key_hash: Option<u32>,
 }
 
 /// An event's place: its sequence or version, and the frame that holds it.
@@ -124,8 +132,9 @@ pub(crate) struct LiveIndex {
     pub(super) ids: OrdinalTable,
     pub(super) partitions: BTreeMap<u16, PartitionEvents>,
     pub(super) streams: StreamTable,
-    /// Streams of the last frame's events; kept to spare an allocation per frame.
-    last_streams: Vec<StreamRef>,
+    last: LastFrame,
+    /// Offset of the last frame, divided by 8; `None` before the first one.
+    last_offset: Option<u32>,
 }
 
 impl LiveIndex {
@@ -136,11 +145,12 @@ impl LiveIndex {
             ids: OrdinalTable::new(),
             partitions: BTreeMap::new(),
             streams: StreamTable::new(hash_seed),
-            last_streams: Vec::new(),
+            last: LastFrame { events: Vec::new(), is_first_of_partition: false },
+            last_offset: None,
         }
     }
 
-    /// Adds one committed frame. [`last_streams`](Self::last_streams) then names the streams of its events.
+    /// Adds one committed frame. It then is [`last_frame`](Self::last_frame).
     ///
     /// # Panics
     /// If a sequence or version is not the next one, if offsets do not ascend, or without events.
@@ -161,12 +171,8 @@ impl LiveIndex {
                     })
                 }),
             };
-            Resolved {
-                stream,
-                version: event.version,
-                id_hash: event.id_hash,
-                key_hash: event.key_hash,
-            }
+            let LiveEvent { version, id_hash, key_hash, .. } = event;
+            (LastEvent { stream, id_hash, key_hash }, version)
         });
     }
 
@@ -181,7 +187,8 @@ impl LiveIndex {
                 RecalledStream::New(new) => streams.add(new),
             };
             let version = streams.versions(stream).expect("checked by the decoder").end;
-            Resolved { stream, version, id_hash: event.id_hash, key_hash: event.key_hash }
+            let RecalledEvent { id_hash, key_hash, .. } = *event;
+            (LastEvent { stream, id_hash, key_hash }, version)
         });
     }
 
@@ -189,34 +196,36 @@ impl LiveIndex {
         &mut self,
         frame: LiveFrame,
         events: impl IntoIterator<Item = E>,
-        mut resolve: impl FnMut(&mut StreamTable, E) -> Resolved,
+        mut resolve: impl FnMut(&mut StreamTable, E) -> (LastEvent, u64),
     ) {
         let row_frame = self.check_offset(frame.offset);
-        self.last_streams.clear();
+        self.last.events.clear();
         let partition = self.partitions.entry(frame.partition).or_insert_with(|| PartitionEvents {
             first_sequence: frame.first_sequence,
             ordinals: Blocks::new(),
         });
+        self.last.is_first_of_partition = partition.ordinals.len() == 0;
         let (expected, given) = (partition.next_sequence(), frame.first_sequence);
         assert_eq!(given, expected, "sequences are gapless; partition {}", frame.partition);
         for event in events {
             let ordinal = self.rows.len();
-            let event = resolve(&mut self.streams, event);
-            let previous = self.streams.note(event.stream, event.version, ordinal);
+            let (event, version) = resolve(&mut self.streams, event);
+            let previous = self.streams.note(event.stream, version, ordinal);
             self.rows.push(Row { frame: row_frame, previous });
             self.ids.insert(event.id_hash, ordinal);
             if let Some(key_hash) = event.key_hash {
                 self.ids.insert(key_hash, ordinal);
             }
             partition.ordinals.push(ordinal);
-            self.last_streams.push(event.stream);
+            self.last.events.push(event);
         }
-        assert!(!self.last_streams.is_empty(), "a transaction has at least one event");
+        assert!(!self.last.events.is_empty(), "a transaction has at least one event");
+        self.last_offset = Some(row_frame);
     }
 
-    /// The streams of the last pushed frame's events, in order.
-    pub(crate) fn last_streams(&self) -> &[StreamRef] {
-        &self.last_streams
+    /// The frame that was pushed last.
+    pub(crate) const fn last_frame(&self) -> &LastFrame {
+        &self.last
     }
 
     /// Frames that may hold an event with this id hash or idempotency key hash (upper 32 bits), newest first. Nearly
@@ -295,6 +304,11 @@ impl LiveIndex {
         self.streams.name(stream)
     }
 
+    /// Version of a stream's first event in this segment.
+    pub(crate) fn first_version(&self, stream: StreamRef) -> Option<u64> {
+        self.streams.versions(stream).map(|versions| versions.start)
+    }
+
     /// The partition key of a stream, if it is not the stream's default one.
     pub(crate) fn chosen_key(&self, stream: StreamRef) -> Option<Uuid> {
         self.streams.chosen_key(stream)
@@ -362,7 +376,7 @@ impl LiveIndex {
 
     fn check_offset(&self, offset: u64) -> u32 {
         assert!(offset.is_multiple_of(FRAME_ALIGN), "frames are aligned, {offset} is not");
-        let last = self.rows.len().checked_sub(1).and_then(|last| self.frame_offset(last));
+        let last = self.last_offset.map(|last| u64::from(last) * FRAME_ALIGN);
         assert!(last < Some(offset), "offsets ascend: {offset} after {last:?}");
         u32::try_from(offset / FRAME_ALIGN).expect("a segment has at most 10 GiB")
     }

@@ -19,7 +19,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use super::frame::{EncodedFrame, Frame, FramePlace};
+use super::frame::{Frame, FramePlace};
 use crate::limits::MAX_SEGMENT_NUMBER;
 
 /// Bytes of a segment header; the first frame follows.
@@ -280,8 +280,8 @@ impl ActiveSegment {
     }
 
     /// Counts a frame that was made for [`Self::place`] of `term`.
-    pub(crate) fn push(&mut self, frame: &EncodedFrame<'_>, term: u64) {
-        self.advance(term, frame.header_crc, frame.len);
+    pub(crate) fn push(&mut self, header_crc: u32, frame_len: u64, term: u64) {
+        self.advance(term, header_crc, frame_len);
     }
 
     /// Counts a frame that was read at its end.

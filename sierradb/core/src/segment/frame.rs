@@ -35,6 +35,9 @@ use super::mask;
 /// Bytes of a frame header.
 pub(crate) const FRAME_HEADER_LEN: usize = 64;
 
+/// Bytes of magic and checksum: the header's checksum is that of the rest.
+const CHECKED_FROM: usize = 8;
+
 /// Frames start at multiples of this.
 pub(crate) const FRAME_ALIGN: u64 = 8;
 
@@ -170,16 +173,12 @@ impl EncodedFrame<'_> {
     }
 }
 
-/// Makes the frame of `entry` at `place`.
+/// Makes the frame of `entry` at `place`; its body stays where it is.
 ///
 /// # Panics
 /// If the body no longer has its checksum (memory went bad since the entry was made), or the place is impossible.
 pub(crate) fn encode(entry: &LogEntry, place: FramePlace) -> EncodedFrame<'_> {
-    assert!(place.offset.is_multiple_of(FRAME_ALIGN), "frame at offset {}", place.offset);
-    assert!(place.term > 0, "index {} in term 0", place.index);
-    let intact = check_body(&entry.body, entry.body_crc);
-    assert!(intact.is_ok(), "body of index {} changed in memory: {intact:?}", place.index);
-
+    assert_intact(&entry.body, entry, place);
     let chosen = mask::choose(&entry.body, place.offset);
     let body = match chosen {
         mask::NO_MASK | mask::NONE_HELPS => StoredBody::AsMade(&entry.body),
@@ -189,8 +188,43 @@ pub(crate) fn encode(entry: &LogEntry, place: FramePlace) -> EncodedFrame<'_> {
             StoredBody::Masked(stored.freeze())
         }
     };
-    let mut checked = [0; FRAME_HEADER_LEN - 8];
-    let mut fields = checked.as_mut_slice();
+    let (header, header_crc) = header_of(entry, place, chosen);
+    let pad = pad_for(entry.body.len());
+    EncodedFrame { header, header_crc, body, pad, len: entry.frame_len() }
+}
+
+/// Appends the frame of `entry` at `place` to `out`, and returns the checksum of its header.
+///
+/// # Panics
+/// As [`encode`].
+pub(crate) fn append(entry: &LogEntry, place: FramePlace, out: &mut Vec<u8>) -> u32 {
+    let chosen = mask::choose(&entry.body, place.offset);
+    let (header, header_crc) = header_of(entry, place, chosen);
+    out.extend_from_slice(&header);
+    let start = out.len();
+    out.extend_from_slice(&entry.body);
+    // The copy is checked: what is wrong here would be written.
+    let body = out.get_mut(start..).unwrap_or_default();
+    assert_intact(body, entry, place);
+    if !matches!(chosen, mask::NO_MASK | mask::NONE_HELPS) {
+        mask::apply(chosen, body);
+    }
+    out.extend_from_slice(pad_for(entry.body.len()));
+    header_crc
+}
+
+fn assert_intact(body: &[u8], entry: &LogEntry, place: FramePlace) {
+    let intact = check_body(body, entry.body_crc);
+    assert!(intact.is_ok(), "body of index {} changed in memory: {intact:?}", place.index);
+}
+
+/// The header of a frame, and its checksum.
+fn header_of(entry: &LogEntry, place: FramePlace, mask: u8) -> ([u8; FRAME_HEADER_LEN], u32) {
+    assert!(place.offset.is_multiple_of(FRAME_ALIGN), "frame at offset {}", place.offset);
+    assert!(place.term > 0, "index {} in term 0", place.index);
+    let mut header = [0; FRAME_HEADER_LEN];
+    let (mut start, checked) = header.split_at_mut(CHECKED_FROM);
+    let mut fields = &mut *checked;
     fields.put_u32_le(entry.body_crc);
     fields.put_u32_le(entry.body_len());
     fields.put_u32_le(place.prev_crc);
@@ -202,18 +236,13 @@ pub(crate) fn encode(entry: &LogEntry, place: FramePlace) -> EncodedFrame<'_> {
     fields.put_u64_le(place.term);
     fields.put_u32_le(entry.raw_len);
     fields.put_u8(entry.codec);
-    fields.put_u8(chosen);
+    fields.put_u8(mask);
     fields.put_u8(entry.kind.code());
     fields.put_u8(FRAME_VERSION);
-    let header_crc = crc32c::crc32c(&checked);
-
-    let mut header = [0; FRAME_HEADER_LEN];
-    let mut fields = header.as_mut_slice();
-    fields.put_slice(&FRAME_MAGIC);
-    fields.put_u32_le(header_crc);
-    fields.put_slice(&checked);
-    let pad = pad_for(entry.body.len());
-    EncodedFrame { header, header_crc, body, pad, len: entry.frame_len() }
+    let header_crc = crc32c::crc32c(checked);
+    start.put_slice(&FRAME_MAGIC);
+    start.put_u32_le(header_crc);
+    (header, header_crc)
 }
 
 /// Deliberate bugs in the decoder; none, and of no size, without feature `mutants`.

@@ -70,10 +70,26 @@ pub(crate) fn has_zero_slice(bytes: &[u8], offset: u64) -> bool {
 /// The mask for `body` in a frame at `offset`.
 pub(crate) fn choose(body: &[u8], offset: u64) -> u8 {
     let leaves_solid = |mask: u8| is_solid(body, offset, pattern(mask));
-    if is_solid(body, offset, [0; 8]) {
+    if is_solid_as_it_is(body, offset) {
         return NO_MASK;
     }
     (1..=PATTERNS).find(|mask| leaves_solid(*mask)).unwrap_or(NONE_HELPS)
+}
+
+/// Non-zero bytes that a slice of this length must have by itself.
+fn needed_of(slice_len: usize, pad_len: usize) -> usize {
+    // The pad shares the last slice unless that fills its sector.
+    let has_pad = u64::try_from(slice_len).is_ok_and(|len| len < SECTOR);
+    if has_pad { SOLID.saturating_sub(pad_len) } else { SOLID }
+}
+
+/// Whether all slices of `body` are solid: so are nearly all bodies.
+fn is_solid_as_it_is(body: &[u8], offset: u64) -> bool {
+    let pad_len = pad_for(body.len()).len();
+    slices(body, offset).all(|slice| {
+        let needed = needed_of(slice.len(), pad_len);
+        slice.iter().filter(|byte| **byte != 0).take(needed).count() == needed
+    })
 }
 
 /// Whether all slices of `body` are solid once it is XORed with `pattern`.
@@ -83,9 +99,7 @@ fn is_solid(body: &[u8], offset: u64, pattern: [u8; 8]) -> bool {
     slices(body, offset).all(|slice| {
         let keys = pattern.iter().cycle().skip(start % pattern.len());
         start += slice.len();
-        // The pad shares the last slice unless that fills its sector.
-        let has_pad = u64::try_from(slice.len()).is_ok_and(|len| len < SECTOR);
-        let needed = if has_pad { SOLID.saturating_sub(pad_len) } else { SOLID };
+        let needed = needed_of(slice.len(), pad_len);
         slice.iter().zip(keys).filter(|(byte, key)| byte != key).take(needed).count() == needed
     })
 }

@@ -38,7 +38,7 @@ impl TestSegment {
     pub(crate) fn push_entry(&mut self, entry: &LogEntry) -> Frame {
         let place = self.segment.place(self.term);
         let encoded = frame::encode(entry, place);
-        self.segment.push(&encoded, self.term);
+        self.segment.push(encoded.header_crc, encoded.len, self.term);
         let mut bytes = Vec::new();
         encoded.copy_to(&mut bytes);
         self.bytes.extend_from_slice(&bytes);

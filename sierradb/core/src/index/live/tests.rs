@@ -50,7 +50,7 @@ impl Model {
             rows.push((hash, id, version, has_key.then_some(!hash)));
         }
         index.push_frame(frame, live_events(&rows));
-        assert_eq!(index.last_streams().len(), rows.len());
+        assert_eq!(index.last_frame().events.len(), rows.len());
         self.frames.push((frame, rows));
     }
 

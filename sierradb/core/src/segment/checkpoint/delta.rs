@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use super::PAGE_LEN;
 use super::witness::RING_OFFSET;
-use crate::index::live::{LiveEvent, LiveFrame, LiveIndex, RecalledEvent, RecalledStream};
+use crate::index::live::{LastFrame, LiveFrame, LiveIndex, RecalledEvent, RecalledStream};
 use crate::index::streams::{NewStream, StreamRef};
 
 /// Where the first delta starts in the file: behind header and witness ring.
@@ -85,23 +85,16 @@ impl DeltaBuilder {
     ///
     /// # Panics
     /// If `index` has learned anything else since, or an event other than the first has an idempotency key.
-    pub(crate) fn push_frame<'a>(
-        &mut self,
-        index: &LiveIndex,
-        frame: LiveFrame,
-        events: impl IntoIterator<Item = LiveEvent<'a>>,
-    ) {
-        let streams = index.last_streams();
-        let count = u32::try_from(streams.len()).expect("a frame has at most 65535 events");
+    pub(crate) fn push_frame(&mut self, index: &LiveIndex, frame: LiveFrame) {
+        let LastFrame { events, is_first_of_partition } = index.last_frame();
+        let count = u32::try_from(events.len()).expect("a frame has at most 65535 events");
         assert_eq!(self.first_ordinal + self.events + count, index.len(), "every frame, in order");
         self.events += count;
         let row_frame = u32::try_from(frame.offset / FRAME_ALIGN).expect("checked by the index");
         let distance = u64::from(row_frame - self.last_frame);
         self.last_frame = row_frame;
-        let mut events = events.into_iter().peekable();
-        let key_hash = events.peek().and_then(|first| first.key_hash);
-        let span = index.partition_span(frame.partition).expect("the frame was pushed");
-        let is_new_partition = span.first_sequence == frame.first_sequence;
+        let key_hash = events.first().and_then(|first| first.key_hash);
+        let is_new_partition = *is_first_of_partition;
         let more = count > 1 || key_hash.is_some() || is_new_partition;
         put_flagged(&mut self.body, distance, more);
         if more {
@@ -114,10 +107,14 @@ impl DeltaBuilder {
         if let Some(key_hash) = key_hash {
             self.body.put_u32_le(key_hash);
         }
-        for (nth, (event, stream)) in events.zip(streams).enumerate() {
+        for (nth, event) in events.iter().enumerate() {
             assert!(nth == 0 || event.key_hash.is_none(), "only first events have keys");
-            self.body.put_u32_le(event.id_hash);
-            self.put_stream(index, frame.partition, &event, *stream);
+            self.body.extend_from_slice(&event.id_hash.to_le_bytes());
+            if event.stream.0 < self.known_streams {
+                put_varint(&mut self.body, u64::from(event.stream.0) + 1);
+            } else {
+                self.put_new_stream(index, event.stream);
+            }
         }
     }
 
@@ -154,26 +151,17 @@ impl DeltaBuilder {
         Bytes::from(bytes)
     }
 
-    fn put_stream(
-        &mut self,
-        index: &LiveIndex,
-        partition: u16,
-        event: &LiveEvent<'_>,
-        stream: StreamRef,
-    ) {
-        if stream.0 < self.known_streams {
-            put_varint(&mut self.body, u64::from(stream.0) + 1);
-            return;
-        }
+    fn put_new_stream(&mut self, index: &LiveIndex, stream: StreamRef) {
         assert_eq!(stream.0, self.known_streams, "new streams are numbered in order");
         self.known_streams += 1;
+        let (partition, id) = index.stream_name(stream).expect("the frame was pushed");
         put_varint(&mut self.body, 0);
         put_varint(&mut self.body, u64::from(partition));
-        let (_, id) = index.stream_name(stream).expect("the frame was pushed");
         self.body.put_u8(u8::try_from(id.len()).expect("checked by the index"));
         self.body.extend_from_slice(id);
         let key = index.chosen_key(stream);
-        put_flagged(&mut self.body, event.version, key.is_some());
+        let first_version = index.first_version(stream).expect("the frame was pushed");
+        put_flagged(&mut self.body, first_version, key.is_some());
         if let Some(key) = key {
             self.body.extend_from_slice(key.as_bytes());
         }
@@ -409,6 +397,7 @@ impl RecalledStream<'_> {
 }
 
 /// LEB128: seven bits a byte, lowest first, the highest bit of all but the last set.
+#[inline]
 fn put_varint(out: &mut Vec<u8>, value: u64) {
     let mut left = value;
     while left >= 0x80 {

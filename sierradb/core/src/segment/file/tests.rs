@@ -84,7 +84,7 @@ fn entry(len: usize) -> LogEntry {
 fn append(segment: &mut ActiveSegment, entry: &LogEntry, term: u64) -> Frame {
     let place = segment.place(term);
     let encoded = frame::encode(entry, place);
-    segment.push(&encoded, term);
+    segment.push(encoded.header_crc, encoded.len, term);
     let mut bytes = Vec::new();
     encoded.copy_to(&mut bytes);
     frame::decode(bytes.into(), place.offset).unwrap()

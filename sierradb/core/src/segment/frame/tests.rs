@@ -50,6 +50,25 @@ fn frames_are_aligned_and_end_in_their_pad_length() {
 }
 
 #[test]
+fn a_frame_appended_is_the_frame_encoded() {
+    let zeros = entry(&[0; 2000]);
+    for entry in [entry(b"body"), entry(&[7; 64]), entry(&[]), zeros] {
+        let encoded = encode(&entry, place(4096));
+        let mut out = b"before".to_vec();
+        assert_eq!(append(&entry, place(4096), &mut out), encoded.header_crc);
+        assert_eq!(out.strip_prefix(b"before"), Some(bytes_of(&encoded).as_slice()));
+    }
+}
+
+#[test]
+#[should_panic(expected = "changed in memory")]
+fn a_body_that_changed_in_memory_is_not_appended() {
+    let mut entry = entry(b"before");
+    entry.body = Bytes::from_static(b"behind");
+    append(&entry, place(8), &mut Vec::new());
+}
+
+#[test]
 fn kinds_without_events_have_no_partition() {
     let entry = LogEntry::without_events(FrameKind::NoOp, 9, Bytes::new());
     let decoded = decode(bytes_of(&encode(&entry, place(16))).into(), 16).unwrap();

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::index::live::{EventAt, LiveStream};
+use crate::index::live::{EventAt, LiveEvent, LiveStream};
 
 /// Partition, choice of key, and per event its stream; odd hashes of first events bring an idempotency key.
 type Drawn = (u16, bool, Vec<(u32, u8)>);
@@ -40,8 +40,8 @@ fn saved(frames: &[Drawn], per_delta: usize) -> (LiveIndex, Vec<Bytes>) {
                 LiveEvent { id_hash: *id_hash, stream: LiveStream::Named(name), version, key_hash }
             })
             .collect();
-        index.push_frame(frame, live.iter().copied());
-        builder.push_frame(&index, frame, live);
+        index.push_frame(frame, live);
+        builder.push_frame(&index, frame);
         if (nth + 1).is_multiple_of(per_delta) || nth + 1 == frames.len() {
             let end = LogPosition {
                 last_frame_offset: offset,
