@@ -28,6 +28,7 @@ impl<T: Copy, const N: usize> Blocks<T, N> {
     ///
     /// # Panics
     /// At 2^32 values: more than a segment of the largest size has events.
+    #[inline]
     pub(crate) fn push(&mut self, value: T) {
         if self.tail.len() == N {
             self.full.push(std::mem::replace(&mut self.tail, Vec::with_capacity(N)));

@@ -15,7 +15,7 @@ pub(crate) struct RecentFrames {
     bytes: usize,
 }
 
-/// A part of a segment that begins and ends at a border of frames.
+/// A part of a segment, cut between frames.
 #[derive(Debug)]
 struct Stretch {
     segment: u64,
@@ -24,7 +24,7 @@ struct Stretch {
 }
 
 impl RecentFrames {
-    /// Keeps a stretch of whole frames that begins at `offset`; older ones make room.
+    /// Keeps a stretch of whole frames, with the header of the segment if it begins at 0; older ones make room.
     pub(crate) fn push(&mut self, segment: u64, offset: u64, bytes: Bytes) {
         self.bytes += bytes.len();
         self.stretches.push_back(Stretch { segment, offset, bytes });
