@@ -31,10 +31,15 @@ impl<T: Copy, const N: usize> Blocks<T, N> {
     #[inline]
     pub(crate) fn push(&mut self, value: T) {
         if self.tail.len() == N {
-            self.full.push(std::mem::replace(&mut self.tail, Vec::with_capacity(N)));
+            self.begin_block();
         }
         self.tail.push(value);
         self.len = self.len.checked_add(1).expect("a segment has fewer than 2^32 events");
+    }
+
+    #[cold]
+    fn begin_block(&mut self) {
+        self.full.push(std::mem::replace(&mut self.tail, Vec::with_capacity(N)));
     }
 
     pub(crate) fn get(&self, position: u32) -> Option<T> {

@@ -201,7 +201,7 @@ pub(crate) fn encode(entry: &LogEntry, place: FramePlace) -> EncodedFrame<'_> {
 /// As [`encode`].
 pub(crate) fn append(entry: &LogEntry, place: FramePlace, out: &mut Vec<u8>) -> u32 {
     let chosen = mask::choose(&entry.body, place.offset);
-    // Made in place: there it lies as its checksum is taken fastest, at a multiple of 8.
+    // Made in place: it need not be copied.
     out.extend_from_slice(&[0; FRAME_HEADER_LEN]);
     let header = out.last_chunk_mut().expect("a header was just added");
     let header_crc = put_header(header, entry, place, chosen);
