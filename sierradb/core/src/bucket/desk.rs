@@ -171,7 +171,8 @@ impl Desk {
         let verdict = self.planner.plan((&job.transaction, partition), None, view, now_ns);
         match self.settle(verdict, job, answers) {
             Ok(wakes) => wakes,
-            Err((job, need)) => {
+            Err(cold) => {
+                let (job, need) = *cold;
                 let wakes = self.wait(waiting(job, Some(need)), answers);
                 Wakes { reader: true, ..wakes }
             }
@@ -209,7 +210,8 @@ impl Desk {
         let Waiting { job, facts, need: before, .. } = waiting;
         let asked = (&job.transaction, job.partition);
         let verdict = self.planner.plan(asked, facts.as_ref(), view, now_ns);
-        self.settle(verdict, job, answers).map_err(|(job, mut need)| {
+        self.settle(verdict, job, answers).map_err(|cold| {
+            let (job, mut need) = *cold;
             // What was read before is read again with it: two things asked for in turns would never both be known.
             if let Some(before) = before {
                 need.add(before);
@@ -224,7 +226,7 @@ impl Desk {
         verdict: Verdict,
         job: Job,
         answers: &mut Answers,
-    ) -> Result<Wakes, (Job, ColdNeed)> {
+    ) -> Result<Wakes, Box<(Job, ColdNeed)>> {
         match verdict {
             Verdict::Planned(planned) => {
                 self.in_flight_bytes += planned.entry.frame_len();
@@ -240,7 +242,7 @@ impl Desk {
                 let Job { waiter, begun, .. } = job;
                 self.held.entry(index).or_default().push(Held { waiter, error, begun });
             }
-            Verdict::Cold(need) => return Err((job, need)),
+            Verdict::Cold(need) => return Err(Box::new((job, need))),
         }
         Ok(Wakes::default())
     }
