@@ -164,16 +164,15 @@ impl Guard {
     /// bound, is left to the careful stages.
     fn short_arguments(&mut self, bytes: &[u8], bounds: &Bounds) {
         let end_of_bounds = bytes.len().min(bounds.max_request_bytes);
-        let mut rest = bytes.get(self.at..end_of_bounds).unwrap_or_default();
         while self.args_left > 0
+            && let Some(rest) = bytes.get(self.at..end_of_bounds)
             && let Some((header, len)) = short_length(rest)
-            && let Some((_, [b'\r', b'\n', behind @ ..])) = rest.split_at_checked(header + len)
+            && let Some([b'\r', b'\n']) = rest.get(header + len..header + len + 2)
         {
             let start = self.at + header;
             self.spans.push(Span { start, end: start + len });
             self.args_left -= 1;
             self.at = start + len + 2;
-            rest = behind;
         }
     }
 
