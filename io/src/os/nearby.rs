@@ -234,12 +234,20 @@ mod tests {
         let options = OsOptions { syncs: Syncs::AmongTasks, ..OsOptions::default() };
         let io = Io::os_on(runtime.handle().clone(), options);
         let here = std::thread::current().name().map(str::to_owned);
+        let calm = usize::try_from(CALM_TURNS).unwrap();
         let (tell, told) = std::sync::mpsc::channel();
+        let home = here.clone();
         let body = Box::pin(async move {
             std::thread::sleep(2 * BORNE);
-            for _ in 0..CALM_TURNS + 10 {
+            // A machine that is busy makes turns slow, and each begins the count again.
+            for _ in 0..100 * calm {
                 tokio::task::yield_now().await;
-                tell.send(std::thread::current().name().map(str::to_owned)).unwrap();
+                let thread = std::thread::current().name().map(str::to_owned);
+                let is_home = thread == home;
+                tell.send(thread).unwrap();
+                if is_home {
+                    return;
+                }
             }
         });
         runtime.block_on(async {
@@ -248,7 +256,7 @@ mod tests {
         let threads: Vec<_> = told.iter().collect();
         assert_eq!(threads.first(), Some(&Some("writer-5".to_owned())));
         assert_eq!(threads.last(), Some(&here));
-        assert_eq!(threads.len(), usize::try_from(CALM_TURNS + 10).unwrap(), "no turn is lost");
+        assert!(threads.len() >= calm, "{} turns are no proof of a fast disk", threads.len());
     }
 
     /// Runs two tasks one after the other, each with `turns` turns that take `turn`; the threads of all turns.
