@@ -211,5 +211,9 @@ pub(crate) const SYNCS_PER_WITNESS: u32 = 16;
 /// A batch of more appends, or bytes, lets other writers on its thread write before it syncs.
 pub(crate) const LONE_BATCH_APPENDS: usize = 1;
 
-/// Bytes of such a batch.
+/// A batch of so many appends is written without waiting for what else has been received: more than a bucket gets from
+/// 64 clients without pipelines, less than from a dozen with them.
+pub(crate) const LARGE_BATCH_APPENDS: usize = 24;
+
+/// Bytes of a lone batch.
 pub(crate) const LONE_BATCH_BYTES: u64 = 32 << 10;

@@ -20,8 +20,8 @@ use super::slots::Slots;
 use super::solo::SoloBucket;
 use crate::index::lookup::DataFile;
 use crate::limits::{
-    COPIED_FRAME_BYTES, LONE_BATCH_APPENDS, LONE_BATCH_BYTES, MAX_ROLLED_SEGMENTS,
-    SYNCS_PER_WITNESS,
+    COPIED_FRAME_BYTES, LARGE_BATCH_APPENDS, LONE_BATCH_APPENDS, LONE_BATCH_BYTES,
+    MAX_ROLLED_SEGMENTS, SYNCS_PER_WITNESS,
 };
 use crate::read::block_cache::BlockCache;
 use crate::read::fetch::CachedFile;
@@ -121,11 +121,15 @@ impl Writer {
     }
 
     /// Where this thread serves others too: if several have something to write, lets all that is there already arrive
-    /// first. A batch twice as large costs little more.
+    /// first. A batch twice as large costs little more. One that is large already does not wait: while it is synced,
+    /// others are read and answered.
     async fn gather(&self, at_work: &AtWork) {
-        let is_lone =
-            || at_work.is_alone() && self.bucket.lock_desk().untaken_count() <= LONE_BATCH_APPENDS;
-        if self.io.spawner().syncs_share_thread() && !is_lone() {
+        if !self.io.spawner().syncs_share_thread() {
+            return;
+        }
+        let appends = self.bucket.lock_desk().untaken_count();
+        let is_lone = at_work.is_alone() && appends <= LONE_BATCH_APPENDS;
+        if !is_lone && appends < LARGE_BATCH_APPENDS {
             tokio::task::yield_now().await;
         }
     }
