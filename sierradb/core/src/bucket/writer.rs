@@ -456,3 +456,6 @@ impl Batch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
