@@ -24,12 +24,14 @@
 
 mod entry;
 mod error;
+mod kind;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use sierradb_io::{Io, MutantFlag, mutant_flag};
 
 pub(crate) use self::entry::LogEntry;
 pub(crate) use self::error::FrameError;
+pub(crate) use self::kind::FrameKind;
 use super::mask;
 
 /// Bytes of a frame header.
@@ -60,41 +62,6 @@ const _: () = assert!((FRAME_HEADER_LEN as u64).is_multiple_of(FRAME_ALIGN));
 const _: () = assert!(SECTOR.is_multiple_of(FRAME_ALIGN));
 const _: () = assert!(PADS.len() as u64 == FRAME_ALIGN);
 const _: () = assert!(FRAME_HEADER_LEN - CHECKED_FROM == 7 * size_of::<u64>());
-
-/// What a log entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(crate) enum FrameKind {
-    /// Nothing; a new leader's first entry.
-    NoOp = 1,
-    /// Events of one partition.
-    Transaction = 2,
-    /// A change of the replica set.
-    Membership = 3,
-    /// A command of the meta group.
-    Control = 4,
-}
-
-impl FrameKind {
-    fn code(self) -> u8 {
-        match self {
-            Self::NoOp => 1,
-            Self::Transaction => 2,
-            Self::Membership => 3,
-            Self::Control => 4,
-        }
-    }
-
-    fn from_code(code: u8) -> Result<Self, FrameError> {
-        match code {
-            1 => Ok(Self::NoOp),
-            2 => Ok(Self::Transaction),
-            3 => Ok(Self::Membership),
-            4 => Ok(Self::Control),
-            found => Err(FrameError::Kind { found }),
-        }
-    }
-}
 
 /// Bytes that a body of `body_len` occupies as a frame.
 pub(crate) const fn frame_len(body_len: u32) -> u64 {
