@@ -40,9 +40,11 @@ impl RecentFrames {
         let key = (segment, offset);
         let behind = self.stretches.partition_point(|it| (it.segment, it.offset) <= key);
         let stretch = self.stretches.get(behind.checked_sub(1)?)?;
-        let skip = usize::try_from(offset - stretch.offset).ok()?;
-        (stretch.segment == segment && skip < stretch.bytes.len())
-            .then(|| stretch.bytes.slice(skip..))
+        if stretch.segment != segment {
+            return None;
+        }
+        let skip = usize::try_from(offset.checked_sub(stretch.offset)?).ok()?;
+        (skip < stretch.bytes.len()).then(|| stretch.bytes.slice(skip..))
     }
 }
 
@@ -61,7 +63,9 @@ mod tests {
         assert_eq!(found(1, 4_104).unwrap(), b"frame-02"[..]);
         assert_eq!(found(1, 8_192).unwrap(), b"frame-03"[..]);
         assert_eq!(found(2, 4_096).unwrap(), b"frame-04"[..]);
-        for (segment, offset) in [(0, 4_096), (1, 0), (1, 4_112), (1, 8_200), (2, 8_192)] {
+        for (segment, offset) in
+            [(0, 4_096), (1, 0), (1, 4_112), (1, 8_200), (2, 0), (2, 8_192), (3, 4_096)]
+        {
             assert_eq!(found(segment, offset), None, "segment {segment}, offset {offset}");
         }
     }
