@@ -72,10 +72,15 @@ pub trait File: Send + Sync {
     /// Makes every write completed before the call, and the length, durable (fdatasync).
     fn sync_data(&self) -> DiskFut<'_, ()>;
 
-    /// Begins a [`File::sync_data`] at this call, so that the caller can do something else before it waits. Makes
-    /// durable what was written before the call, and no later write. Dropped before it is ready, the sync may be
-    /// carried out or not.
-    fn begin_sync(&self) -> DiskFut<'_, ()>;
+    /// Begins a [`File::write_all_at`] and a [`File::sync_data`] behind it, so that the caller can do something else
+    /// before it waits. Everything may begin at this call or when first polled. Dropped before it is ready, any of it
+    /// may be carried out or not; what is carried out is over before a [`DirLock`] of this disk is released.
+    fn begin_durable_write(&self, bufs: Vec<Bytes>, offset: u64) -> DiskFut<'_, ()> {
+        Box::pin(async move {
+            self.write_all_at(bufs, offset).await?;
+            self.sync_data().await
+        })
+    }
 
     /// Reserves space up to `len` and extends the file with zeros; never shrinks.
     fn allocate(&self, len: u64) -> DiskFut<'_, ()>;

@@ -6,10 +6,10 @@ pub const READ_QUEUE: usize = 256;
 /// Reader threads unless configured otherwise.
 pub const READ_THREADS: usize = 8;
 
-/// Syncs begun and waiting for a thread; beyond it whoever begins one waits for it on the spot.
+/// Durable writes begun and waiting for a thread; beyond it whoever begins one carries it out on the spot.
 pub const SYNC_QUEUE: usize = 64;
 
-/// Threads that carry out syncs begun by others: so many files are synced at a time.
+/// Threads that carry out durable writes begun by others: so many files are synced at a time.
 pub const SYNC_THREADS: usize = 8;
 
 /// Connections the kernel holds for a listener that has not yet accepted them; more are refused or retried.

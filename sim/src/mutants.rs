@@ -23,7 +23,7 @@ const fn mutant(name: &'static str, breaks: &'static str, budget_seeds: u64) -> 
 pub const LANE_1: [Mutant; 18] = [
     mutant("skip_sync", "no sync before the answer", 5),
     mutant("ack_before_sync", "answer, then sync", 5),
-    mutant("sync_begun_early", "sync begun, then written, then answered", 5),
+    mutant("sync_begun_early", "synced, then written, then answered", 5),
     mutant("sync_error_ignored", "error logged, answer sent", 20),
     mutant("retry_sync", "sync again after EIO", 50),
     mutant("skip_dir_sync", "name of a new segment not synced", 60),

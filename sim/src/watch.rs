@@ -164,16 +164,6 @@ impl File for WatchedFile {
         self.change("sync", self.file.sync_data())
     }
 
-    fn begin_sync(&self) -> DiskFut<'_, ()> {
-        self.watch.before_change(&self.path, "sync"); // it begins now, whatever fails until it is waited for
-        let begun = self.file.begin_sync();
-        Box::pin(async move {
-            let result = begun.await;
-            self.watch.after_change(&self.path, &result);
-            result
-        })
-    }
-
     fn allocate(&self, len: u64) -> DiskFut<'_, ()> {
         self.file.allocate(len)
     }

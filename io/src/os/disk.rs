@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::errno::{disk_error, refused};
 use super::file::{Opened, OsFile};
-use super::helpers::Helpers;
+use super::helpers::{Helpers, WritesUnderWay};
 use super::poison::{FileId, PoisonSet};
 use super::task;
 use crate::{
@@ -113,8 +113,21 @@ impl Disk for OsDisk {
         Box::pin(async move {
             assert_may_block(DiskOp::Lock, path);
             let held = lock(path).map_err(|e| disk_error(DiskOp::Lock, path, None, &e))?;
-            Ok(DirLock::new(Box::new(held)))
+            let writes = Arc::clone(&self.helpers.writes);
+            Ok(DirLock::new(Box::new(Held { _file: held, writes })))
         })
+    }
+}
+
+/// A locked directory. Whoever locks it next finds no write of ours still under way.
+struct Held {
+    _file: fs::File,
+    writes: Arc<WritesUnderWay>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.writes.wait();
     }
 }
 

@@ -106,13 +106,20 @@ impl File for OsFile {
         Box::pin(async move { self.inner.sync() })
     }
 
-    fn begin_sync(&self) -> DiskFut<'_, ()> {
+    fn begin_durable_write(&self, bufs: Vec<Bytes>, offset: u64) -> DiskFut<'_, ()> {
         let inner = Arc::clone(&self.inner);
-        let begun = self.helpers.syncers.begin(move || inner.sync());
+        let bufs = Arc::new(bufs);
+        let handed = Arc::clone(&bufs);
+        let under_way = self.helpers.writes.begin();
+        let begun = self.helpers.syncers.begin(move || {
+            let outcome = inner.write_durably(&handed, offset);
+            drop(under_way);
+            outcome
+        });
         Box::pin(async move {
             match begun {
                 Some(answer) => answer.await.expect("a helper answers unless its work panics"),
-                None => self.inner.sync(),
+                None => self.inner.write_durably(&bufs, offset),
             }
         })
     }
@@ -218,6 +225,11 @@ impl Inner {
             }
             error
         })
+    }
+
+    fn write_durably(&self, bufs: &[Bytes], offset: u64) -> Result<(), DiskError> {
+        self.change(DiskOp::Write, offset, || write_slices(&self.file, bufs, offset))?;
+        self.sync()
     }
 
     /// One attempt. Whatever goes wrong, an interruption too, leaves open what the device holds.

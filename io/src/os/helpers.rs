@@ -18,8 +18,49 @@ type Job = Box<dyn FnOnce() + Send>;
 pub(super) struct Helpers {
     /// For reads that the page cache could not answer.
     pub(super) readers: Pool,
-    /// For syncs begun by threads that go on meanwhile.
+    /// For durable writes begun by threads that go on meanwhile.
     pub(super) syncers: Pool,
+    /// Those of them that are not over.
+    pub(super) writes: Arc<WritesUnderWay>,
+}
+
+/// Counts writes that nobody may be waiting for any more.
+#[derive(Debug, Default)]
+pub(super) struct WritesUnderWay {
+    count: Mutex<usize>,
+    none: Condvar,
+}
+
+/// One of them; over when dropped.
+pub(super) struct WriteUnderWay(Arc<WritesUnderWay>);
+
+impl WritesUnderWay {
+    pub(super) fn begin(self: &Arc<Self>) -> WriteUnderWay {
+        *self.count() += 1;
+        WriteUnderWay(Arc::clone(self))
+    }
+
+    /// Waits until there is none.
+    pub(super) fn wait(&self) {
+        let mut count = self.count();
+        while *count > 0 {
+            count = self.none.wait(count).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn count(&self) -> MutexGuard<'_, usize> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for WriteUnderWay {
+    fn drop(&mut self) {
+        let mut count = self.0.count();
+        *count -= 1;
+        if *count == 0 {
+            self.0.none.notify_all();
+        }
+    }
 }
 
 impl Helpers {
@@ -27,6 +68,7 @@ impl Helpers {
         Self {
             readers: Pool::new("reader", read_threads, limits::READ_QUEUE),
             syncers: Pool::new("sync", limits::SYNC_THREADS, limits::SYNC_QUEUE),
+            writes: Arc::default(),
         }
     }
 }

@@ -8,8 +8,9 @@
 //! straight through. Three kinds of threads may: those of [`Spawner::dedicated`](crate::Spawner::dedicated), the
 //! threads of `helpers`, and the helper thread of [`wait`]. With [`Syncs::AmongTasks`] so may a runtime's thread, for one
 //! turn of a task begun by [`Spawner::syncing`](crate::Spawner::syncing). Elsewhere inside a runtime, reads, lists
-//! and read-only opens go to the reader threads, [`File::begin_sync`](crate::File::begin_sync) goes to the sync threads, and everything that changes the disk panics: it would stall
-//! unrelated tasks. Threads without any runtime may block as they like.
+//! and read-only opens go to the reader threads,
+//! [`File::begin_durable_write`](crate::File::begin_durable_write) goes to the sync threads, and everything else that
+//! changes the disk panics: it would stall unrelated tasks. Threads without any runtime may block as they like.
 
 #![expect(
     clippy::disallowed_methods,

@@ -1,7 +1,7 @@
 //! Tasks that sync, run among others while the disk is fast.
 //!
 //! On few cores a fast sync is shorter than handing it to another thread and back. So the task may block the runtime's
-//! only thread for the time of one; it has others begun elsewhere ([`crate::File::begin_sync`]). A disk that becomes
+//! only thread for the time of one; it has longer work begun elsewhere ([`crate::File::begin_durable_write`]). A disk that becomes
 //! slow would stall connections that want nothing from it: then each task takes its future to a thread of its own, and
 //! comes back when the disk has been fast for a while.
 

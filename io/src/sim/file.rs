@@ -1,6 +1,5 @@
 //! An open file of the simulated disk.
 
-use std::future::pending;
 use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
@@ -280,15 +279,6 @@ impl File for SimFile {
     fn sync_data(&self) -> DiskFut<'_, ()> {
         let subject = self.subject(DiskOp::Sync, 0);
         Box::pin(self.door.perform(subject, |state, plan| self.sync(state, plan)))
-    }
-
-    fn begin_sync(&self) -> DiskFut<'_, ()> {
-        let plan = self.door.begin_now(self.subject(DiskOp::Sync, 0));
-        Box::pin(async move {
-            let Some(plan) = plan else { return pending().await };
-            plan.wait().await;
-            self.door.complete(&plan, |state, plan| self.sync(state, plan)).await
-        })
     }
 
     fn allocate(&self, len: u64) -> DiskFut<'_, ()> {

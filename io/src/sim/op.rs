@@ -122,17 +122,13 @@ impl Door {
 
     /// Draws what becomes of an operation.
     pub(crate) async fn begin(&self, subject: Subject<'_>) -> Plan {
-        match self.begin_now(subject) {
+        let world_ns =
+            if self.host.disk().looks_at_time() { self.host.clock.world_ns() } else { 0 };
+        let plan = self.host.disk().begin(self.boot, subject, world_ns);
+        match plan {
             Some(plan) => plan,
             None => pending().await,
         }
-    }
-
-    /// As [`Door::begin`], at this very call; `None` if the boot is over.
-    pub(crate) fn begin_now(&self, subject: Subject<'_>) -> Option<Plan> {
-        let world_ns =
-            if self.host.disk().looks_at_time() { self.host.clock.world_ns() } else { 0 };
-        self.host.disk().begin(self.boot, subject, world_ns)
     }
 
     pub(crate) async fn apply_early<T>(

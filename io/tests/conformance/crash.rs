@@ -178,27 +178,25 @@ proptest! {
 }
 
 #[test]
-fn a_sync_begun_covers_what_was_written_before_and_nothing_later() {
-    let kept_of_second = |seed| {
+fn a_durable_write_is_all_there_once_it_is_ready() {
+    let kept_of_unready = |seed| {
         let config = SimConfig { sector_bytes: 512, ..SimConfig::swarm(seed) };
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         sim::run_with(seed, config, move |host| async move {
             let io = host.boot();
             let file = io.disk().open(&path(0), OpenOptions::CREATE_NEW).await.unwrap();
             io.disk().sync_dir(Path::new("/")).await.unwrap();
-            let write = |offset| file.write_all_at(vec![Bytes::from(vec![1; SECTOR])], offset);
-            write(0).await.unwrap();
-            let begun = file.begin_sync();
-            write(u64::try_from(SECTOR).unwrap()).await.unwrap();
-            begun.await.unwrap();
+            let bufs = || vec![Bytes::from(vec![1; SECTOR]), Bytes::from(vec![1; SECTOR])];
+            file.begin_durable_write(bufs(), 0).await.unwrap();
+            file.write_all_at(bufs(), u64::try_from(2 * SECTOR).unwrap()).await.unwrap();
             host.power_loss();
             let found = host.durable_image(path(0)).expect("its name was synced");
-            assert_eq!(found[..SECTOR], [1; SECTOR], "seed {seed}");
-            tell.send(found.get(SECTOR..).is_some_and(|rest| rest.contains(&1))).unwrap();
+            assert_eq!(found[..2 * SECTOR], [1; 2 * SECTOR], "seed {seed}");
+            tell.send(found.get(2 * SECTOR..).is_some_and(|rest| rest.contains(&1))).unwrap();
         });
         told.recv().unwrap()
     };
-    let kept: Vec<bool> = (0..40).map(kept_of_second).collect();
+    let kept: Vec<bool> = (0..40).map(kept_of_unready).collect();
     assert!(kept.contains(&true) && kept.contains(&false), "{kept:?}");
 }
 

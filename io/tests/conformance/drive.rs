@@ -91,7 +91,7 @@ impl Driver<'_> {
             | Op::TryRead { slot, .. }
             | Op::Write { slot, .. }
             | Op::Sync { slot }
-            | Op::BeginSync { slot }
+            | Op::DurableWrite { slot, .. }
             | Op::Allocate { slot, .. }
             | Op::Zero { slot, .. }
             | Op::SetLen { slot, .. }
@@ -118,7 +118,9 @@ async fn on_file(file: &dyn File, op: &Op) -> Result<Outcome, DiskError> {
             file.write_all_at(pieces(sizes, *fill), *offset).await?;
         }
         Op::Sync { .. } => file.sync_data().await?,
-        Op::BeginSync { .. } => file.begin_sync().await?,
+        Op::DurableWrite { offset, sizes, fill, .. } => {
+            file.begin_durable_write(pieces(sizes, *fill), *offset).await?;
+        }
         Op::Allocate { len, .. } => file.allocate(*len).await?,
         Op::Zero { offset, len, .. } => file.zero_range(*offset, *len).await?,
         Op::SetLen { len, .. } => file.set_len(*len).await?,

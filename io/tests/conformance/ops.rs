@@ -34,7 +34,7 @@ pub(crate) enum Op {
     TryRead { slot: usize, offset: u64, len: usize },
     Write { slot: usize, offset: u64, sizes: Vec<usize>, fill: u8 },
     Sync { slot: usize },
-    BeginSync { slot: usize },
+    DurableWrite { slot: usize, offset: u64, sizes: Vec<usize>, fill: u8 },
     Allocate { slot: usize, len: u64 },
     Zero { slot: usize, offset: u64, len: u64 },
     SetLen { slot: usize, len: u64 },
@@ -98,7 +98,8 @@ fn on_a_file() -> impl Strategy<Value = Op> {
         40 => (slot(), position(), vec(size(), 0..4), 1..255_u8)
             .prop_map(|(slot, offset, sizes, fill)| Op::Write { slot, offset, sizes, fill }),
         1 => slot().prop_map(|slot| Op::Sync { slot }),
-        1 => slot().prop_map(|slot| Op::BeginSync { slot }),
+        1 => (slot(), position(), vec(size(), 0..4), 1..255_u8)
+            .prop_map(|(slot, offset, sizes, fill)| Op::DurableWrite { slot, offset, sizes, fill }),
         5 => (slot(), 0..70_000_u64).prop_map(|(slot, len)| Op::Allocate { slot, len }),
         10 => (slot(), position(), zero_len()).prop_map(|(slot, offset, len)| Op::Zero { slot, offset, len }),
         10 => (slot(), position()).prop_map(|(slot, len)| Op::SetLen { slot, len }),

@@ -125,3 +125,32 @@ async fn a_shared_task_may_look_but_not_touch() {
     let touch = tokio::spawn(async move { disk.create_dir(&made).await });
     assert!(touch.await.unwrap_err().is_panic());
 }
+
+#[test]
+fn a_lock_is_released_behind_the_writes_that_nobody_waits_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = OsDisk::new();
+    let file = wait(disk.open(&dir.path().join("f"), OpenOptions::CREATE_NEW)).unwrap();
+    let lock = wait(disk.lock(&dir.path().join("lock"))).unwrap();
+    let writes = Arc::clone(&disk.helpers.writes);
+    let under_way = writes.begin();
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            drop(lock);
+            tell.send(()).unwrap();
+        });
+        let early = told.recv_timeout(std::time::Duration::from_millis(50));
+        assert!(early.is_err(), "the lock was released over a write");
+        drop(under_way);
+        told.recv().unwrap();
+    });
+    wait(disk.lock(&dir.path().join("lock"))).unwrap();
+    let big = Bytes::from(vec![7; 8 << 20]);
+    let lock = wait(disk.lock(&dir.path().join("other"))).unwrap();
+    drop(file.begin_durable_write(vec![big], 0));
+    drop(lock);
+    let before = wait(file.len());
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert_eq!(wait(file.len()), before, "the file still grew");
+}

@@ -21,21 +21,14 @@ fn open(disk: &OsDisk, path: &str, options: OpenOptions) -> Arc<dyn File> {
 }
 
 fn content(file: &dyn File) -> Vec<u8> {
-    let len = usize::try_from(wait(file.len()).unwrap()).unwrap();
-    let (bytes, read) = wait(file.read_at(BytesMut::zeroed(len + 7), 0));
-    assert_eq!(read, Ok(len), "short only at the end");
-    bytes.to_vec()
+    wait(content_of(file))
 }
 
-fn all<'a>(syncs: impl IntoIterator<Item = DiskFut<'a, ()>> + Send) -> Vec<Result<(), DiskError>> {
-    let syncs: Vec<_> = syncs.into_iter().collect();
-    wait(async {
-        let mut ends = Vec::new();
-        for sync in syncs {
-            ends.push(sync.await);
-        }
-        ends
-    })
+async fn content_of(file: &dyn File) -> Vec<u8> {
+    let len = usize::try_from(file.len().await.unwrap()).unwrap();
+    let (bytes, read) = file.read_at(BytesMut::zeroed(len + 7), 0).await;
+    assert_eq!(read, Ok(len), "short only at the end");
+    bytes.to_vec()
 }
 
 #[test]
@@ -212,7 +205,9 @@ fn a_new_file_on_a_poisoned_files_inode_is_healthy() {
     let id = inode(&path);
     disk.poison_for_tests(id);
     assert_eq!(wait(file.sync_data()).unwrap_err().kind, DiskErrorKind::Poisoned);
-    assert_eq!(wait(file.begin_sync()).unwrap_err().kind, DiskErrorKind::Poisoned);
+    let written = wait(file.begin_durable_write(vec![Bytes::from_static(b"x")], 0));
+    assert_eq!(written.unwrap_err().kind, DiskErrorKind::Poisoned);
+    assert_eq!(wait(file.len()), Ok(0), "a poisoned file is left alone");
     drop(file);
     wait(disk.remove(&path)).unwrap();
     for number in 0..50 {
@@ -236,22 +231,15 @@ fn buffers_longer_than_a_call_are_written_whole_and_in_order() {
     assert!(content(file.as_ref()) == bufs.concat());
 }
 
-#[test]
-fn a_sync_begun_goes_on_while_its_caller_does_something_else() {
-    let (_dir, _disk, file) = fresh();
-    let write = |offset| wait(file.write_all_at(vec![Bytes::from_static(b"before")], offset));
-    write(0).unwrap();
-    let begun = [file.begin_sync(), file.begin_sync()];
-    write(6).unwrap();
-    assert_eq!(all(begun), [Ok(()), Ok(())]);
-    drop(file.begin_sync());
-    assert_eq!(content(file.as_ref()), b"beforebefore");
-}
-
 #[tokio::test]
-async fn a_sync_may_be_begun_where_a_sync_would_stall_others() {
+async fn a_durable_write_may_be_begun_where_a_write_would_stall_others() {
     let (_dir, _disk, file) = fresh();
-    assert_eq!(file.begin_sync().await, Ok(()));
+    let bufs = || vec![Bytes::from_static(b"be"), Bytes::from_static(b"gun")];
+    let begun = [file.begin_durable_write(bufs(), 0), file.begin_durable_write(bufs(), 5)];
+    for begun in begun {
+        assert_eq!(begun.await, Ok(()));
+    }
+    assert_eq!(content_of(file.as_ref()).await, b"begunbegun");
 }
 
 /// Fills the sync threads and their queue with work that waits for the lock.
@@ -268,7 +256,7 @@ fn jam(helpers: &Helpers, lock: &Arc<std::sync::Mutex<()>>) -> Vec<impl Sized + 
 }
 
 #[test]
-fn with_too_many_syncs_waiting_the_next_is_done_on_the_spot() {
+fn with_too_many_writes_waiting_the_next_is_done_on_the_spot() {
     let lock = Arc::default();
     let held = std::sync::Mutex::lock(&lock).unwrap();
     let helpers = Arc::new(Helpers::new(1));
@@ -277,9 +265,11 @@ fn with_too_many_syncs_waiting_the_next_is_done_on_the_spot() {
     let opened = Opened { file, path: "f".into(), id: (1, 1), can_write: true, is_direct: false };
     let poison = Arc::new(PoisonSet::default());
     let file = OsFile::new(opened, Arc::clone(&poison), helpers);
-    assert_eq!(wait(file.begin_sync()), Ok(()));
+    let write = || wait(file.begin_durable_write(vec![Bytes::from_static(b"here")], 0));
+    assert_eq!(write(), Ok(()));
+    assert_eq!(wait(file.len()), Ok(4));
     poison.insert((1, 1));
-    assert_eq!(wait(file.begin_sync()).unwrap_err().kind, DiskErrorKind::Poisoned);
+    assert_eq!(write().unwrap_err().kind, DiskErrorKind::Poisoned);
     drop(held); // before the helpers: their threads end
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sierradb_io::{DiskError, DiskErrorKind, File, Io, OpenOptions, mutant, site};
+use sierradb_io::{DiskError, DiskErrorKind, DiskOp, File, Io, OpenOptions, mutant, site};
 
 use super::apply::Written;
 use super::company::{AtWork, Company};
@@ -198,25 +198,25 @@ impl Writer {
             return self.log.file.sync_data().await.map_err(Failure::Disk);
         }
         if mutant!(self.io, sync_begun_early) {
-            let synced = self.log.file.begin_sync();
+            self.log.file.sync_data().await.map_err(Failure::Disk)?;
             self.log.file.write_all_at(buffers, offset).await.map_err(Failure::Disk)?;
-            synced.await.map_err(Failure::Disk)?;
             self.bucket.commit(&written);
             return Ok(());
         }
         self.begin_write(written.next_index().saturating_sub(1))?;
-        let result = self.log.file.write_all_at(buffers, offset).await;
-        if let Err(error) = result {
-            if mutant!(self.io, full_as_success) && error.kind == DiskErrorKind::NoSpace {
-                self.bucket.commit(&written);
-                return Ok(());
-            }
-            return Err(Failure::Disk(error));
-        }
         let early = mutant!(self.io, index_before_data).then(|| self.bucket.apply(&written));
         let len = self.log.active.end().end_offset - offset;
         let is_small = written.offsets.len() <= LONE_BATCH_APPENDS && len <= LONE_BATCH_BYTES;
-        self.sync(is_small && at_work.is_alone()).await?;
+        let is_lone = is_small && at_work.is_alone();
+        match self.store(buffers, offset, is_lone).await {
+            Err(Failure::Disk(error))
+                if mutant!(self.io, full_as_success) && error.kind == DiskErrorKind::NoSpace =>
+            {
+                self.bucket.commit(&written);
+                return Ok(());
+            }
+            outcome => outcome?,
+        }
         self.log.has_header = true;
         let end = self.log.active.end();
         self.log.room.set_end(end.end_offset);
@@ -253,26 +253,35 @@ impl Writer {
         if self.bucket.lock_desk().begin_write(index) { Ok(()) } else { Err(Failure::Poisoned) }
     }
 
-    /// Makes durable what was written: a single append of the only writer at work, or more.
-    async fn sync(&self, is_lone: bool) -> Result<(), Failure> {
+    /// Writes and makes durable: a single append of the only writer at work, or more.
+    async fn store(&self, buffers: Vec<Bytes>, offset: u64, is_lone: bool) -> Result<(), Failure> {
+        let file = &self.log.file;
+        // Where this thread serves others too, it is carried out elsewhere, and they go on meanwhile.
+        let is_aside = !is_lone && self.io.spawner().syncs_share_thread();
+        if is_aside && !mutant!(self.io, skip_sync) {
+            self.io.mark(site!("append.sync_aside"));
+            let stored = file.begin_durable_write(buffers, offset).await;
+            if stored.is_err() {
+                self.may_go_on()?;
+            }
+            return self.outcome(stored).await;
+        }
+        file.write_all_at(buffers, offset).await.map_err(Failure::Disk)?;
         self.may_go_on()?;
         if mutant!(self.io, skip_sync) {
             return Ok(());
         }
-        // Where this thread serves others too, the sync is carried out elsewhere, and they go on meanwhile.
-        let is_aside = !is_lone && self.io.spawner().syncs_share_thread();
-        let sync = if is_aside {
-            self.io.mark(site!("append.sync_aside"));
-            self.log.file.begin_sync()
-        } else {
-            self.log.file.sync_data()
-        };
-        match sync.await {
-            Err(error) if mutant!(self.io, sync_error_ignored) => {
+        self.outcome(file.sync_data().await).await
+    }
+
+    /// What a sync came to.
+    async fn outcome(&self, synced: Result<(), DiskError>) -> Result<(), Failure> {
+        match synced {
+            Err(error) if mutant!(self.io, sync_error_ignored) && error.op == DiskOp::Sync => {
                 tracing::warn!(%error, "mutant: sync error ignored");
                 Ok(())
             }
-            Err(_) if mutant!(self.io, retry_sync) => {
+            Err(error) if mutant!(self.io, retry_sync) && error.op == DiskOp::Sync => {
                 self.log.file.sync_data().await.map_err(Failure::Disk)
             }
             other => other.map_err(Failure::Disk),

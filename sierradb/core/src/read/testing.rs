@@ -104,10 +104,6 @@ impl File for MemFile {
         Box::pin(async { Ok(()) })
     }
 
-    fn begin_sync(&self) -> DiskFut<'_, ()> {
-        self.sync_data()
-    }
-
     fn allocate(&self, len: u64) -> DiskFut<'_, ()> {
         self.zero_range(len, 0)
     }
