@@ -14,7 +14,7 @@ use crate::feed::{Watch, WatchAll};
 use crate::options::DatabaseOptions;
 use crate::stats::Stats;
 use crate::store::Store;
-use crate::transaction::Transaction;
+use crate::transaction::{Arrival, Transaction};
 
 /// An open event store: one directory, one process. Cheap to clone; all clones share it.
 ///
@@ -73,7 +73,13 @@ impl Database {
     /// thread are judged in that order, and those waiting together share a sync. Dropping the future does not take
     /// the append back.
     pub fn begin_append(&self, transaction: Transaction) -> PendingAppend {
-        self.store.begin_append(transaction)
+        self.store.begin_append(transaction, None)
+    }
+
+    /// The same for who has read the clocks already, for several appends at once. Times of appends never go back in a
+    /// bucket, whatever is given here.
+    pub fn begin_append_at(&self, transaction: Transaction, arrival: Arrival) -> PendingAppend {
+        self.store.begin_append(transaction, Some(arrival))
     }
 
     /// The event with this id, in whichever partition: the one the id's hash bits hint at first, then the others.

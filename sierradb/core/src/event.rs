@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use sierradb_protocol::PartitionId;
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 /// One stored event. All byte fields are slices of the frame they were read in: cloning copies nothing.
@@ -55,8 +56,8 @@ pub struct AppendResult {
     pub first_partition_sequence: u64,
     /// Sequence of the last event.
     pub last_partition_sequence: u64,
-    /// Per event, in order.
-    pub events: Vec<AppendedEvent>,
+    /// Per event, in order; one nearly always.
+    pub events: SmallVec<[AppendedEvent; 1]>,
     /// Whether these event ids were stored before, and this is their first answer again.
     pub duplicate: bool,
 }

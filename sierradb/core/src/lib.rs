@@ -33,7 +33,7 @@ pub use sierradb_protocol::{
     CurrentVersion, EventName, ExpectedVersion, PartitionId, PartitionSelector, StreamId,
 };
 pub use stats::{BucketStats, CacheStats, DamagedPlace, Stats};
-pub use transaction::{EventDraft, IdOrigin, NewEvent, Transaction};
+pub use transaction::{Arrival, DefaultKey, EventDraft, IdOrigin, NewEvent, Transaction};
 pub use verify::dump::{DumpItem, OnItem, dump_segment};
 pub use verify::report::{
     BucketReport, Finding, LogEnding, PartitionReport, Problem, Soundness, VerifyDepth,

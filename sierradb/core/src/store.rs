@@ -28,7 +28,7 @@ use crate::options::DatabaseOptions;
 use crate::read::block_cache::{BlockCache, CacheOptions};
 use crate::read::{event, scan};
 use crate::stats::{BucketStats, CacheStats, Stats};
-use crate::transaction::Transaction;
+use crate::transaction::{Arrival, Transaction};
 
 /// File name of the lock inside the data directory.
 pub(crate) const LOCK_NAME: &str = "LOCK";
@@ -163,9 +163,15 @@ impl Store {
         })
     }
 
-    pub(crate) fn begin_append(&self, transaction: Transaction) -> PendingAppend {
+    /// Begins an append that came now, or at `arrival`.
+    pub(crate) fn begin_append(
+        &self,
+        transaction: Transaction,
+        arrival: Option<Arrival>,
+    ) -> PendingAppend {
+        let arrival = arrival.unwrap_or_else(|| Arrival::now(&self.io));
         match self.check(&transaction) {
-            Ok((bucket, partition)) => bucket.begin_append(transaction, partition),
+            Ok((bucket, partition)) => bucket.begin_append(transaction, partition, arrival),
             Err(error) => PendingAppend::ready(Err(error)),
         }
     }

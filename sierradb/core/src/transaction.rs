@@ -1,6 +1,8 @@
 //! What a caller wants to append: valid, or not made.
 
 use bytes::Bytes;
+use sierradb_io::{Io, Mono};
+use sierradb_protocol::id::default_partition_key;
 use sierradb_protocol::{EventName, ExpectedVersion, PartitionId, PartitionSelector, StreamId};
 use uuid::Uuid;
 
@@ -59,6 +61,42 @@ pub struct EventDraft {
     pub extensions: Bytes,
 }
 
+/// When an append came, by the clocks of the database's world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its longest wait is counted from here.
+    pub now: Mono,
+    /// Nanoseconds since 1970.
+    pub wall_ns: u64,
+}
+
+impl Arrival {
+    pub(crate) fn now(io: &Io) -> Self {
+        Self { now: io.clock().now(), wall_ns: io.clock().wall_ns() }
+    }
+}
+
+/// The partition key of a stream for which none is chosen, and the stream it was made from: to make it takes as long as
+/// much else of an append, so it is made once. Only this module makes one, hence nobody can claim a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefaultKey {
+    stream_id: StreamId,
+    partition_key: Uuid,
+}
+
+impl DefaultKey {
+    /// The default key of `stream_id`.
+    pub fn of(stream_id: &StreamId) -> Self {
+        let partition_key = default_partition_key(stream_id.as_bytes());
+        Self { stream_id: stream_id.clone(), partition_key }
+    }
+
+    /// The key.
+    pub fn partition_key(&self) -> Uuid {
+        self.partition_key
+    }
+}
+
 /// Events appended together, in order, to one partition: all or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction {
@@ -66,6 +104,8 @@ pub struct Transaction {
     pub(crate) partition: PartitionSelector,
     pub(crate) events: Vec<EventDraft>,
     pub(crate) size_bytes: u64,
+    /// Whether the key was made from the stream id of the first event.
+    has_default_key: bool,
 }
 
 impl Transaction {
@@ -114,29 +154,45 @@ impl Transaction {
         }
         let mut size_bytes = 0u64;
         for (position, event) in events.iter().enumerate() {
-            check_extensions(&event.extensions, position)?;
+            if !event.extensions.is_empty() {
+                check_extensions(&event.extensions, position)?;
+            }
             if let Some(at) = event.timestamp_ns.filter(|at| *at > MAX_TIMESTAMP_NS) {
                 return Err(InvalidTransaction::Timestamp { timestamp_ns: at });
             }
-            for (field, len) in
-                [("payload", event.payload.len()), ("metadata", event.metadata.len())]
-            {
-                if u32::try_from(len).is_err() {
-                    return Err(InvalidTransaction::FieldTooLarge { field, len });
-                }
-            }
-            if u16::try_from(event.extensions.len()).is_err() {
-                return Err(InvalidTransaction::FieldTooLarge {
-                    field: "extensions",
-                    len: event.extensions.len(),
-                });
+            if let Some((field, len)) = event.field_too_large() {
+                return Err(InvalidTransaction::FieldTooLarge { field, len });
             }
             size_bytes = size_bytes.saturating_add(event.size_bytes());
         }
-        if let Some(event_id) = first_repeated_id(&events) {
+        if events.len() > 1
+            && let Some(event_id) = first_repeated_id(&events)
+        {
             return Err(InvalidTransaction::RepeatedId { event_id });
         }
-        Ok(Self { partition_key, partition, events, size_bytes })
+        Ok(Self { partition_key, partition, events, size_bytes, has_default_key: false })
+    }
+
+    /// The same on the partition of a default key. It is not made again to compare it with that of the first event's
+    /// stream.
+    ///
+    /// # Errors
+    /// As [`Transaction::new`].
+    pub fn with_default_key(
+        key: &DefaultKey,
+        events: Vec<EventDraft>,
+    ) -> Result<Self, InvalidTransaction> {
+        let mut made = Self::from_drafts(key.partition_key, key.partition_key, events)?;
+        made.has_default_key =
+            made.events.first().is_some_and(|first| first.stream_id == key.stream_id);
+        Ok(made)
+    }
+
+    /// Whether its key is the default one of this stream.
+    pub(crate) fn has_default_key_of(&self, stream_id: &StreamId) -> bool {
+        let is_known = self.has_default_key
+            && self.events.first().is_some_and(|first| first.stream_id == *stream_id);
+        is_known || default_partition_key(stream_id.as_bytes()) == self.partition_key
     }
 
     /// Adds an optional field to event number `event`.
@@ -193,6 +249,19 @@ impl Transaction {
 }
 
 impl EventDraft {
+    /// A field that its format has no room for, and its length.
+    fn field_too_large(&self) -> Option<(&'static str, usize)> {
+        if u32::try_from(self.payload.len()).is_err() {
+            Some(("payload", self.payload.len()))
+        } else if u32::try_from(self.metadata.len()).is_err() {
+            Some(("metadata", self.metadata.len()))
+        } else if u16::try_from(self.extensions.len()).is_err() {
+            Some(("extensions", self.extensions.len()))
+        } else {
+            None
+        }
+    }
+
     fn size_bytes(&self) -> u64 {
         [
             self.stream_id.as_bytes().len(),
@@ -228,9 +297,6 @@ impl TryFrom<NewEvent> for EventDraft {
 }
 
 fn check_extensions(extensions: &Bytes, event: usize) -> Result<(), InvalidTransaction> {
-    if extensions.is_empty() {
-        return Ok(());
-    }
     let failed = |source| InvalidTransaction::Extension { event, source };
     extension::check_writable(extensions, event).map_err(failed)?;
     if extension::idempotency_key(extensions).map_err(failed)?.is_some() {
@@ -241,9 +307,6 @@ fn check_extensions(extensions: &Bytes, event: usize) -> Result<(), InvalidTrans
 }
 
 fn first_repeated_id(events: &[EventDraft]) -> Option<Uuid> {
-    if events.len() < 2 {
-        return None;
-    }
     let mut ids: Vec<Uuid> = events.iter().map(|event| event.event_id).collect();
     ids.sort_unstable();
     ids.windows(2).find_map(|pair| match pair {

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use sierradb_io::mutant;
 use sierradb_protocol::PartitionId;
 
-use super::desk::{Answers, InFlight, Wakes};
+use super::desk::{Answers, Wakes};
 use super::health::Health;
+use super::planned::Planned;
 use super::planner::PlanStart;
 use super::solo::SoloBucket;
 use crate::index::hash::{event_id_hash, idempotency_hash};
@@ -57,7 +58,7 @@ impl Written {
 
 /// Entries that are visible and not yet answered for.
 pub(crate) struct Applied {
-    entries: Vec<InFlight>,
+    entries: Vec<Arc<Planned>>,
     touched: Vec<PartitionId>,
 }
 
@@ -77,7 +78,7 @@ impl SoloBucket {
     pub(crate) fn apply(&self, written: &Written) -> Option<Applied> {
         let last_frame_offset = *written.offsets.last()?;
         self.syncs.fetch_add(1, Ordering::Relaxed);
-        let mut applied: Vec<InFlight> = Vec::with_capacity(written.offsets.len());
+        let mut applied: Vec<Arc<Planned>> = Vec::with_capacity(written.offsets.len());
         {
             let mut desk = self.lock_desk();
             if desk.health().is_poisoned() {
@@ -97,7 +98,7 @@ impl SoloBucket {
     pub(crate) fn answer(&self, Applied { entries, touched }: Applied) {
         let now_ns = self.io.clock().wall_ns();
         self.at_desk(|desk, view, answers| {
-            desk.release(entries, answers);
+            desk.release(&entries, answers);
             desk.resume(view, now_ns, answers)
         });
         for partition in touched {
@@ -110,39 +111,38 @@ impl SoloBucket {
     /// Puts entries into the index and raises the watermarks, under one lock.
     fn publish(
         &self,
-        applied: &[InFlight],
+        applied: &[Arc<Planned>],
         written: &Written,
         end: LogPosition,
     ) -> Vec<PartitionId> {
         let mut touched: Vec<PartitionId> = Vec::new();
-        let hash_seed = self.shelf.hash_seed();
         let mut segments = self.shelf.write();
         let crate::index::lookup::Segments { live, recent, .. } = &mut *segments;
         let active = live.last_mut().expect("a bucket has an active segment");
         let places = (written.first_index..).zip(&written.offsets);
-        for (entry, (index, offset)) in applied.iter().zip(places) {
-            let planned = &entry.planned;
+        for (planned, (index, offset)) in applied.iter().zip(places) {
             assert_eq!(planned.index, index, "entries are committed in order");
-            let result = &planned.result;
+            let entry = &planned.entry;
             let at = LiveFrame {
                 offset: *offset,
-                partition: result.partition_id.get(),
-                first_sequence: result.first_partition_sequence,
-                partition_key: result.partition_key,
+                partition: entry.partition,
+                first_sequence: entry.first_sequence,
+                partition_key: planned.partition_key,
             };
-            let events = planned.streams_in(active.file.number).zip(&result.events);
+            let events = planned.streams_in(active.file.number).zip(&planned.events);
             let events = events.map(|(stream, event)| LiveEvent {
-                id_hash: live_hash(event_id_hash(hash_seed, &event.event_id)),
+                id_hash: event.id_hash,
                 stream,
-                version: event.stream_version,
+                version: event.version,
                 key_hash: None,
             });
             active.push(at, events);
-            let is_half = mutant!(self.io, half_transaction) && result.events.len() > 1;
-            self.feed
-                .raise(result.partition_id, result.last_partition_sequence + u64::from(!is_half));
-            if !touched.contains(&result.partition_id) {
-                touched.push(result.partition_id);
+            let is_half = mutant!(self.io, half_transaction) && entry.event_count > 1;
+            let next_sequence = entry.first_sequence + u64::from(entry.event_count);
+            let partition = PartitionId::new(entry.partition);
+            self.feed.raise(partition, next_sequence - u64::from(is_half));
+            if !touched.contains(&partition) {
+                touched.push(partition);
             }
         }
         active.end_frame(end);

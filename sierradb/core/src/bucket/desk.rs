@@ -14,19 +14,20 @@ mod ending;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use sierradb_io::Mono;
 use sierradb_protocol::PartitionId;
-use smallvec::SmallVec;
+use uuid::Uuid;
 
+use super::commits::{Commits, Ending};
 use super::health::Health;
 use super::identity::{self, Identity};
 use super::planned::Planned;
 use super::planner::{ColdNeed, Facts, Planner, Verdict, View};
-use super::waiters::{Answer, Waiter};
+use super::waiters::{Answer, PendingAppend, Waiter};
 use crate::error::AppendError;
-use crate::event::AppendResult;
 use crate::limits::{MAX_BATCH_BYTES, MAX_BATCH_FRAMES, MAX_IN_FLIGHT_BYTES, MAX_WAITING_APPENDS};
 use crate::transaction::Transaction;
 
@@ -35,7 +36,6 @@ use crate::transaction::Transaction;
 pub(crate) struct Job {
     pub(crate) transaction: Transaction,
     pub(crate) partition: PartitionId,
-    pub(crate) waiter: Waiter,
     pub(crate) begun: Mono,
 }
 
@@ -43,6 +43,7 @@ pub(crate) struct Job {
 #[derive(Debug)]
 struct Waiting {
     job: Job,
+    waiter: Waiter,
     facts: Option<Facts>,
     /// What it waits for; `None`: for room.
     need: Option<ColdNeed>,
@@ -50,21 +51,11 @@ struct Waiting {
     is_read: bool,
 }
 
-/// A planned entry and who waits for it.
-#[derive(Debug)]
-pub(crate) struct InFlight {
-    pub(crate) planned: Arc<Planned>,
-    pub(crate) begun: Mono,
-    pub(crate) waiters: SmallVec<[Waiter; 1]>,
-    /// Whether the writer has it.
-    is_taken: bool,
-}
-
-/// A refusal that waits for an entry.
+/// An answer that waits for an entry.
 #[derive(Debug)]
 struct Held {
     waiter: Waiter,
-    error: AppendError,
+    answer: Answer,
     begun: Mono,
 }
 
@@ -85,17 +76,39 @@ pub(crate) struct Desk {
     planner: Planner,
     health: Health,
     /// In index order; a suffix of them is not yet taken by the writer.
-    in_flight: VecDeque<InFlight>,
+    in_flight: VecDeque<Arc<Planned>>,
     in_flight_bytes: u64,
     untaken: usize,
+    /// Shared with those who wait for what is in flight.
+    commits: Arc<Commits>,
     /// Index of the last entry whose write was begun, by this process.
     begun_index: u64,
     waiting: VecDeque<Waiting>,
     held: BTreeMap<u64, Vec<Held>>,
 }
 
-/// Answers to give once the lock is gone.
-pub(crate) type Answers = Vec<(Waiter, Answer)>;
+/// Answers to give, and whom to wake for one that is there already, once the lock is gone.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    given: Vec<(Waiter, Answer)>,
+    wakers: Vec<Waker>,
+}
+
+impl Answers {
+    fn push(&mut self, waiter: Waiter, answer: Answer) {
+        self.given.push((waiter, answer));
+    }
+
+    /// Gives them.
+    pub(crate) fn give(self) {
+        for waker in self.wakers {
+            waker.wake();
+        }
+        for (waiter, answer) in self.given {
+            waiter.answer(answer);
+        }
+    }
+}
 
 /// Who has something to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,7 +126,9 @@ impl Desk {
         planner: Planner,
         health: Health,
     ) -> Self {
+        let commits = Commits::new(bucket_id, limits.timeout, planner.committed_index());
         Self {
+            commits: Arc::new(commits),
             bucket_id,
             limits,
             planner,
@@ -157,26 +172,40 @@ impl Desk {
         job: Job,
         view: &dyn View,
         now_ns: u64,
-        answers: &mut Answers,
-    ) -> Wakes {
+    ) -> (PendingAppend, Wakes) {
         if let Some(refusal) = self.health.refusal(self.bucket_id) {
-            answers.push((job.waiter, Err(refusal)));
-            return Wakes::default();
+            return (PendingAppend::ready(Err(refusal)), Wakes::default());
         }
-        let partition = job.partition;
-        let waiting = |job, need| Waiting { job, facts: None, need, is_read: false };
-        if self.is_behind(partition) || !self.has_room() {
-            return self.wait(waiting(job, None), answers);
+        if self.is_behind(job.partition) || !self.has_room() {
+            return (self.wait(job, None), Wakes::default());
         }
-        let verdict = self.planner.plan((&job.transaction, partition), None, view, now_ns);
-        match self.settle(verdict, job, answers) {
-            Ok(wakes) => wakes,
-            Err(cold) => {
-                let (job, need) = *cold;
-                let wakes = self.wait(waiting(job, Some(need)), answers);
-                Wakes { reader: true, ..wakes }
+        let verdict = self.planner.plan((&job.transaction, job.partition), None, view, now_ns);
+        match verdict {
+            Verdict::Planned(planned, result) => {
+                let place = (planned.index, job.begun);
+                let pending = PendingAppend::planned(Arc::clone(&self.commits), place, result);
+                (pending, self.launch(planned))
+            }
+            Verdict::Answered(answer) => (PendingAppend::ready(answer), Wakes::default()),
+            Verdict::Cold(need) => self.read_first(job, need),
+            Verdict::Attached { index } => match self.retry(&job.transaction, index) {
+                Ok(answer) => (self.hold_new(index, answer, job.begun), Wakes::default()),
+                Err(need) => self.read_first(job, need),
+            },
+            Verdict::Held { index, error } => {
+                (self.hold_new(index, Err(error), job.begun), Wakes::default())
             }
         }
+    }
+
+    fn read_first(&mut self, job: Job, need: ColdNeed) -> (PendingAppend, Wakes) {
+        (self.wait(job, Some(need)), Wakes { reader: true, writer: false })
+    }
+
+    fn hold_new(&mut self, index: u64, answer: Answer, begun: Mono) -> PendingAppend {
+        let (waiter, pending) = PendingAppend::waiting(self.bucket_id);
+        self.hold(index, Held { waiter, answer, begun });
+        pending
     }
 
     /// Whether an append to `partition` that comes now must wait behind others.
@@ -189,14 +218,15 @@ impl Desk {
         self.in_flight.len() < self.limits.in_flight && self.in_flight_bytes < MAX_IN_FLIGHT_BYTES
     }
 
-    fn wait(&mut self, waiting: Waiting, answers: &mut Answers) -> Wakes {
+    /// Lets a job wait for its turn: for a read, or for room.
+    fn wait(&mut self, job: Job, need: Option<ColdNeed>) -> PendingAppend {
         if self.waiting.len() >= MAX_WAITING_APPENDS {
-            let partition_id = waiting.job.partition.get();
-            answers.push((waiting.job.waiter, Err(AppendError::Busy { partition_id })));
-        } else {
-            self.waiting.push_back(waiting);
+            let partition_id = job.partition.get();
+            return PendingAppend::ready(Err(AppendError::Busy { partition_id }));
         }
-        Wakes::default()
+        let (waiter, pending) = PendingAppend::waiting(self.bucket_id);
+        self.waiting.push_back(Waiting { job, waiter, facts: None, need, is_read: false });
+        pending
     }
 
     /// Judges again a job that has waited. An error: it must wait for a read.
@@ -207,67 +237,66 @@ impl Desk {
         now_ns: u64,
         answers: &mut Answers,
     ) -> Result<Wakes, Box<Waiting>> {
-        let Waiting { job, facts, need: before, .. } = waiting;
-        let asked = (&job.transaction, job.partition);
-        let verdict = self.planner.plan(asked, facts.as_ref(), view, now_ns);
-        self.settle(verdict, job, answers).map_err(|cold| {
-            let (job, mut need) = *cold;
-            // What was read before is read again with it: two things asked for in turns would never both be known.
-            if let Some(before) = before {
-                need.add(before);
+        let Waiting { job, waiter, facts, need: before, .. } = waiting;
+        let (begun, asked) = (job.begun, (&job.transaction, job.partition));
+        let need = match self.planner.plan(asked, facts.as_ref(), view, now_ns) {
+            Verdict::Planned(planned, result) => {
+                self.hold(planned.index, Held { waiter, answer: Ok(result), begun });
+                return Ok(self.launch(planned));
             }
-            Box::new(Waiting { job, facts: None, need: Some(need), is_read: false })
-        })
-    }
-
-    /// Does with a job what its verdict says. Given back: something must be read for it.
-    fn settle(
-        &mut self,
-        verdict: Verdict,
-        job: Job,
-        answers: &mut Answers,
-    ) -> Result<Wakes, Box<(Job, ColdNeed)>> {
-        match verdict {
-            Verdict::Planned(planned) => {
-                self.in_flight_bytes += planned.entry.frame_len();
-                self.untaken += 1;
-                let Job { waiter, begun, .. } = job;
-                let waiters = SmallVec::from_buf([waiter]);
-                self.in_flight.push_back(InFlight { planned, begun, waiters, is_taken: false });
-                return Ok(Wakes { writer: true, reader: false });
+            Verdict::Answered(answer) => {
+                answers.push(waiter, answer);
+                return Ok(Wakes::default());
             }
-            Verdict::Answered(answer) => answers.push((job.waiter, answer)),
-            Verdict::Attached { index } => self.attach(job, index),
             Verdict::Held { index, error } => {
-                let Job { waiter, begun, .. } = job;
-                self.held.entry(index).or_default().push(Held { waiter, error, begun });
+                self.hold(index, Held { waiter, answer: Err(error), begun });
+                return Ok(Wakes::default());
             }
-            Verdict::Cold(need) => return Err(Box::new((job, need))),
-        }
-        Ok(Wakes::default())
+            Verdict::Attached { index } => match self.retry(&job.transaction, index) {
+                Ok(answer) => {
+                    self.hold(index, Held { waiter, answer, begun });
+                    return Ok(Wakes::default());
+                }
+                Err(need) => need,
+            },
+            Verdict::Cold(need) => need,
+        };
+        // What was read before is read again with it: two things asked for in turns would never both be known.
+        let need = before.into_iter().fold(need, ColdNeed::with);
+        Err(Box::new(Waiting { job, waiter, facts: None, need: Some(need), is_read: false }))
     }
 
-    /// A retry of what is in flight gets its answer; another use of its id is refused once it is committed.
-    fn attach(&mut self, job: Job, index: u64) {
-        let Job { transaction, waiter, begun, .. } = job;
-        let entry = self.entry_mut(index).expect("the overlay names entries in flight only");
-        let same = identity::compare_entry(&transaction, &entry.planned.entry, index);
-        if matches!(same, Ok(Identity::Same(_))) {
-            entry.waiters.push(waiter);
-            return;
+    /// A planned entry is in flight, for the writer.
+    fn launch(&mut self, planned: Arc<Planned>) -> Wakes {
+        self.in_flight_bytes += planned.entry.frame_len();
+        self.in_flight.push_back(planned);
+        self.untaken += 1;
+        // Behind others the writer has been woken already, and it does not sleep while there are any.
+        Wakes { writer: self.untaken == 1, reader: false }
+    }
+
+    fn hold(&mut self, index: u64, held: Held) {
+        self.held.entry(index).or_default().push(held);
+    }
+
+    /// What is answered, once entry `index` is committed, to a transaction that uses an id of it: to a retry the same,
+    /// to another a refusal. An error: it is committed already, but the overlay still names it; the answer must be read.
+    fn retry(&self, transaction: &Transaction, index: u64) -> Result<Answer, ColdNeed> {
+        let Some(planned) = self.entry(index) else { return Err(ColdNeed::ids_of(transaction)) };
+        let same = identity::compare_entry(transaction, &planned.entry, index);
+        if let Ok(Identity::Same(result)) = same {
+            return Ok(Ok(result));
         }
-        let partition_id = entry.planned.entry.partition;
-        let ids = &entry.planned.result.events;
+        let is_shared = |id: &Uuid| planned.events.iter().any(|event| event.given_id == Some(*id));
         let shared = transaction.events.iter().map(|draft| draft.event_id);
-        let shared = shared.filter(|id| ids.iter().any(|event| event.event_id == *id)).min();
-        let event_id = shared.unwrap_or_default();
-        let error = AppendError::Duplicate { event_id, partition_id };
-        self.held.entry(index).or_default().push(Held { waiter, error, begun });
+        let event_id = shared.filter(is_shared).min().unwrap_or_default();
+        Ok(Err(AppendError::Duplicate { event_id, partition_id: planned.entry.partition }))
     }
 
-    fn entry_mut(&mut self, index: u64) -> Option<&mut InFlight> {
-        let first = self.in_flight.front()?.planned.index;
-        self.in_flight.get_mut(usize::try_from(index.checked_sub(first)?).ok()?)
+    fn entry(&self, index: u64) -> Option<&Planned> {
+        let first = self.in_flight.front()?.index;
+        let position = usize::try_from(index.checked_sub(first)?).ok()?;
+        self.in_flight.get(position).map(Arc::as_ref)
     }
 
     /// Judges again, in order of arrival, what waits.
@@ -342,7 +371,7 @@ impl Desk {
             }
             Err(error) => {
                 if let Some(waiting) = self.waiting.remove(position) {
-                    answers.push((waiting.job.waiter, Err(error)));
+                    answers.push(waiting.waiter, Err(error));
                 }
             }
         }
@@ -352,15 +381,14 @@ impl Desk {
     pub(crate) fn take_batch(&mut self, batch: &mut Vec<Arc<Planned>>) {
         let first = self.in_flight.len() - self.untaken;
         let mut bytes = 0u64;
-        for entry in self.in_flight.range_mut(first..) {
+        for planned in self.in_flight.range(first..) {
             let len = u64::try_from(batch.len()).unwrap_or(u64::MAX);
             if bytes >= MAX_BATCH_BYTES || len >= MAX_BATCH_FRAMES {
                 break;
             }
-            bytes += entry.planned.entry.frame_len();
-            entry.is_taken = true;
+            bytes += planned.entry.frame_len();
             self.untaken -= 1;
-            batch.push(Arc::clone(&entry.planned));
+            batch.push(Arc::clone(planned));
         }
     }
 
@@ -376,42 +404,38 @@ impl Desk {
 
     /// Entries up to `index` are durable: takes them out for the index. They stay in the planner's overlay until
     /// [`Desk::release`].
-    pub(crate) fn take_committed(&mut self, index: u64, out: &mut Vec<InFlight>) {
-        while let Some(front) = self.in_flight.front() {
-            if front.planned.index > index {
-                break;
-            }
-            let Some(entry) = self.in_flight.pop_front() else { break };
-            assert!(entry.is_taken, "entry {} was committed before it was written", index);
-            self.in_flight_bytes -= entry.planned.entry.frame_len();
-            out.push(entry);
+    pub(crate) fn take_committed(&mut self, index: u64, out: &mut Vec<Arc<Planned>>) {
+        while let Some(planned) = self.in_flight.pop_front_if(|first| first.index <= index) {
+            let is_taken = self.in_flight.len() >= self.untaken;
+            assert!(is_taken, "entry {} was committed before it was written", planned.index);
+            self.in_flight_bytes -= planned.entry.frame_len();
+            out.push(planned);
         }
     }
 
     /// The index shows `applied`: answers what waited for them.
-    pub(crate) fn release(&mut self, applied: Vec<InFlight>, answers: &mut Answers) {
-        answers.reserve(applied.len());
-        for entry in applied {
-            self.planner.release(&entry.planned);
-            let InFlight { planned, waiters, .. } = entry;
-            let Planned { index, result, .. } = Arc::unwrap_or_clone(planned);
-            let mut waiters = waiters.into_iter();
-            let first = waiters.next();
-            let again = (waiters.len() > 0).then(|| result.clone());
-            if let Some(first) = first {
-                answers.push((first, Ok(result)));
+    pub(crate) fn release(&mut self, applied: &[Arc<Planned>], answers: &mut Answers) {
+        for planned in applied {
+            self.planner.release(planned);
+            if self.held.is_empty() {
+                continue; // nearly always
             }
-            if let Some(again) = again {
-                let again = AppendResult { duplicate: true, ..again };
-                answers.extend(waiters.map(|waiter| (waiter, Ok(again.clone()))));
-            }
-            if let Some(held) = self.held.remove(&index) {
-                answers.extend(held.into_iter().map(|held| (held.waiter, Err(held.error))));
+            for held in self.held.remove(&planned.index).unwrap_or_default() {
+                answers.push(held.waiter, held.answer);
             }
         }
+        self.commits.commit(self.planner.committed_index(), &mut answers.wakers);
         if self.in_flight.is_empty() && !self.health.is_poisoned() {
             self.planner.assert_idle();
         }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let mut answers = Answers::default();
+        self.commits.end(0, Ending::Abandoned, &mut answers.wakers);
+        answers.give();
     }
 }
 

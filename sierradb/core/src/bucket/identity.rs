@@ -5,6 +5,7 @@
 //! payloads, metadata, extensions, and times where both sides have them from the client.
 
 use sierradb_protocol::PartitionId;
+use smallvec::SmallVec;
 
 use crate::event::{AppendResult, AppendedEvent};
 use crate::segment::event_codec::{EventError, EventFlags, event_keys};
@@ -31,7 +32,7 @@ pub(crate) fn compare(transaction: &Transaction, frame: &Frame) -> Result<Identi
     {
         return Ok(Identity::Different);
     }
-    let mut events = Vec::with_capacity(transaction.events.len());
+    let mut events = SmallVec::with_capacity(transaction.events.len());
     for (event, draft) in stored.zip(&transaction.events) {
         let event = event?;
         let stored_time =

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod checkpoint;
+pub(crate) mod commits;
 pub(crate) mod company;
 pub(crate) mod damaged;
 pub(crate) mod desk;

@@ -6,6 +6,9 @@
 //!
 //! A head leaves by hash and entry: an entry that is applied was planned a sync ago, and its name is far from the
 //! processor by then. Two streams of one entry with equal hashes leave with the same entry, whichever goes first.
+//!
+//! Stream ids are copied: a slice would keep the whole buffer that a connection reads into until the sync, and the
+//! connection would have to take another one meanwhile.
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -40,15 +43,47 @@ pub(crate) struct OverlaidHead {
 struct Overlaid {
     hash: u64,
     partition: u16,
-    stream_id: StreamId,
+    stream_id: Name,
     head: OverlaidHead,
+}
+
+/// A stream id; nearly always with no memory of its own.
+#[derive(Debug)]
+enum Name {
+    /// Its length, then its bytes and zeros.
+    Short(u8, [u8; Name::SHORT_LEN]),
+    Long(Box<[u8]>),
+}
+
+impl Name {
+    /// A word and a UUID fit in.
+    const SHORT_LEN: usize = 46;
+
+    fn of(stream_id: &StreamId) -> Self {
+        let id = stream_id.as_bytes();
+        let mut bytes = [0; Self::SHORT_LEN];
+        match (u8::try_from(id.len()), bytes.get_mut(..id.len())) {
+            (Ok(len), Some(start)) => {
+                start.copy_from_slice(id);
+                Self::Short(len, bytes)
+            }
+            _ => Self::Long(id.into()),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(len, bytes) => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
 }
 
 impl Overlaid {
     fn is(&self, name: StreamName<'_>) -> bool {
         self.hash == name.hash
             && self.partition == name.partition
-            && self.stream_id == *name.stream_id
+            && self.stream_id.as_bytes() == name.stream_id.as_bytes()
     }
 }
 
@@ -80,7 +115,8 @@ impl Overlay {
             Entry::Occupied(mut overlaid) => overlaid.get_mut().head = head,
             Entry::Vacant(free) => {
                 let StreamName { partition, stream_id, hash } = name;
-                free.insert(Overlaid { hash, partition, stream_id: stream_id.clone(), head });
+                let stream_id = Name::of(stream_id);
+                free.insert(Overlaid { hash, partition, stream_id, head });
             }
         }
     }
@@ -138,6 +174,20 @@ mod tests {
         assert_eq!(index_of(&overlay, &stream, 7), Some(2));
         overlay.release_head(7, 2);
         assert!(overlay.is_empty());
+    }
+
+    #[test]
+    fn names_of_any_length_are_told_apart() {
+        let mut overlay = Overlay::new(1);
+        let lens = [1, Name::SHORT_LEN - 1, Name::SHORT_LEN, Name::SHORT_LEN + 1, 255];
+        let streams = lens.map(|len| StreamId::new(&*"x".repeat(len)).unwrap());
+        for (index, stream) in (1..).zip(&streams) {
+            assert_eq!(index_of(&overlay, stream, 7), None);
+            set(&mut overlay, stream, 7, index);
+        }
+        for (index, stream) in (1..).zip(&streams) {
+            assert_eq!(index_of(&overlay, stream, 7), Some(index));
+        }
     }
 
     #[test]

@@ -27,14 +27,15 @@ use super::version_check::{Judgement, Standing, current, judge};
 use crate::error::{AppendError, ReadError};
 use crate::event::AppendResult;
 use crate::index::hash::stream_hash;
-use crate::index::lookup::StreamPlace;
+use crate::index::heads::StreamKey;
+use crate::index::lookup::{FoundStream, StreamPlace};
 use crate::segment::frame::Frame;
 use crate::transaction::{EventDraft, IdOrigin, Transaction};
 
 /// What is committed, as far as memory knows it.
 pub(crate) trait View {
-    /// Head of a stream in the unsealed segments, and the newest place there; `None` if they do not have it.
-    fn live_stream(&self, name: StreamName<'_>) -> Option<(Head, StreamPlace)>;
+    /// A stream in the unsealed segments, as the newest of them has it; `None` if none does.
+    fn live_stream(&self, name: StreamName<'_>) -> Option<FoundStream>;
 
     /// Frames in unsealed segments that may hold an event id: (segment, offset).
     fn live_candidates(&self, event_id: Uuid) -> Vec<(u64, u64)>;
@@ -81,17 +82,25 @@ pub(crate) struct ColdNeed {
 
 impl ColdNeed {
     /// Asks for all that `other` asks for, too.
-    pub(crate) fn add(&mut self, other: Self) {
+    pub(crate) fn with(mut self, other: Self) -> Self {
         self.streams.extend(other.streams);
         self.ids.extend(other.ids);
+        self
+    }
+
+    /// Asks for the ids of `transaction` that may be known.
+    pub(crate) fn ids_of(transaction: &Transaction) -> Self {
+        let drafts = transaction.events.iter();
+        let given = drafts.filter(|draft| draft.id_origin == IdOrigin::Given);
+        Self { streams: BTreeSet::new(), ids: given.map(|draft| draft.event_id).collect() }
     }
 }
 
 /// What becomes of a transaction.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// It is in flight now.
-    Planned(Arc<Planned>),
+    /// It is in flight now, and answers this once it is committed.
+    Planned(Arc<Planned>, AppendResult),
     /// It is answered at once; nothing is written.
     Answered(Result<AppendResult, AppendError>),
     /// It is entry `index` already, and gets that entry's answer.
@@ -147,7 +156,7 @@ impl Attempt<'_> {
 #[derive(Clone, Copy)]
 struct Judged {
     standing: Standing,
-    partition_key: Option<Uuid>,
+    key: Option<StreamKey>,
     hash: u64,
     place: Option<StreamPlace>,
 }
@@ -209,7 +218,10 @@ impl Planner {
         };
         match attempt.need {
             Some(need) => Verdict::Cold(need),
-            None => Verdict::Planned(self.take(transaction, partition, &numbered, now_ns)),
+            None => {
+                let (planned, result) = self.take(transaction, partition, &numbered, now_ns);
+                Verdict::Planned(planned, result)
+            }
         }
     }
 
@@ -294,8 +306,8 @@ impl Planner {
             };
             numbered.push(number(transaction, draft, &stream)?);
             let standing = Standing { next: stream.standing.next + 1, ..stream.standing };
-            let partition_key = Some(transaction.partition_key);
-            judged.insert(&draft.stream_id, Judged { standing, partition_key, ..stream });
+            let key = Some(StreamKey::Chosen(transaction.partition_key));
+            judged.insert(&draft.stream_id, Judged { standing, key, ..stream });
         }
         Ok(numbered)
     }
@@ -311,8 +323,8 @@ impl Planner {
             return Some(Judged::in_flight(overlaid, 0, hash));
         }
         let live = attempt.view.live_stream(name);
-        let committed = match live {
-            Some((head, _)) => Some(head),
+        let sealed = match live {
+            Some(_) => None,
             None if attempt.view.last_sealed() == 0 => None,
             // The committed version matters only for a refusal; a head in flight is enough otherwise.
             None => match (attempt.facts.and_then(|facts| facts.stream(stream_id)), overlaid) {
@@ -321,14 +333,20 @@ impl Planner {
                 (None, None) => attempt.view.sealed_head(name)?,
             },
         };
-        let committed_next = committed.map_or(0, |head| head.next_version);
+        let committed_next = match (live, sealed) {
+            (Some(found), _) => found.next_version,
+            (None, sealed) => sealed.map_or(0, |head| head.next_version),
+        };
         Some(match overlaid {
             Some(overlaid) => Judged::in_flight(overlaid, committed_next, hash),
             None => Judged {
                 standing: Standing { committed_next, next: committed_next, in_flight: None },
-                partition_key: committed.map(|head| head.partition_key),
+                key: match live {
+                    Some(found) => Some(found.key),
+                    None => sealed.map(|head| StreamKey::Chosen(head.partition_key)),
+                },
                 hash,
-                place: live.map(|(_, place)| place),
+                place: live.map(|found| found.place),
             },
         })
     }
@@ -337,13 +355,17 @@ impl Planner {
     pub(crate) fn release(&mut self, applied: &Planned) {
         assert!(applied.index > self.committed_index, "entry {} applied twice", applied.index);
         self.committed_index = applied.index;
-        let partition = applied.result.partition_id.get();
-        for (stream, event) in applied.streams.iter().zip(&applied.result.events) {
-            self.overlay.release_head(stream.hash, applied.index);
-            if stream.id_origin == IdOrigin::Given {
-                self.overlay.release_id(partition, event.event_id);
+        for event in &applied.events {
+            self.overlay.release_head(event.stream_hash, applied.index);
+            if let Some(event_id) = event.given_id {
+                self.overlay.release_id(applied.entry.partition, event_id);
             }
         }
+    }
+
+    /// The last entry known to be committed and durable.
+    pub(crate) fn committed_index(&self) -> u64 {
+        self.committed_index
     }
 
     /// Checked whenever nothing is in flight.
@@ -358,7 +380,7 @@ impl Judged {
         let OverlaidHead { head, index, place } = overlaid;
         Self {
             standing: Standing { committed_next, next: head.next_version, in_flight: Some(index) },
-            partition_key: Some(head.partition_key),
+            key: Some(StreamKey::Chosen(head.partition_key)),
             hash,
             place,
         }
@@ -381,15 +403,14 @@ fn check_key(
     draft: &EventDraft,
     stream: &Judged,
 ) -> Result<(), Verdict> {
-    let Some(expected) = stream.partition_key.filter(|key| *key != transaction.partition_key)
-    else {
-        return Ok(());
+    let got = transaction.partition_key;
+    let is_same = |key: &StreamKey| match key {
+        StreamKey::Default => transaction.has_default_key_of(&draft.stream_id),
+        StreamKey::Chosen(key) => *key == got,
     };
-    let error = AppendError::KeyMismatch {
-        stream_id: draft.stream_id.clone(),
-        expected,
-        got: transaction.partition_key,
-    };
+    let Some(key) = stream.key.filter(|key| !is_same(key)) else { return Ok(()) };
+    let (stream_id, expected) = (draft.stream_id.clone(), key.of(&draft.stream_id));
+    let error = AppendError::KeyMismatch { stream_id, expected, got };
     let Standing { committed_next, in_flight, .. } = stream.standing;
     Err(match in_flight {
         Some(index) if committed_next == 0 => Verdict::Held { index, error },

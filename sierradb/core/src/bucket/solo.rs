@@ -18,9 +18,9 @@ use super::waiters::PendingAppend;
 use crate::error::{AppendError, ReadError};
 use crate::feed::Feed;
 use crate::index::hash::event_id_hash;
-use crate::index::lookup::{Found, Segments, Shelf, StreamPlace, WantedPartition, live_hash};
+use crate::index::lookup::{Found, FoundStream, Segments, Shelf, WantedPartition, live_hash};
 use crate::limits::{COLD_READS_PER_ROUND, EXPIRY_INTERVAL, INDEX_REPAIRS_PER_READ};
-use crate::transaction::Transaction;
+use crate::transaction::{Arrival, Transaction};
 
 /// One bucket: its desk, its shelf of segments, and the wake-ups between its tasks.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ struct LiveView<'a> {
 }
 
 impl View for LiveView<'_> {
-    fn live_stream(&self, name: StreamName<'_>) -> Option<(Head, StreamPlace)> {
+    fn live_stream(&self, name: StreamName<'_>) -> Option<FoundStream> {
         self.segments.live_stream(name.partition, name.stream_id.as_bytes(), name.hash)
     }
 
@@ -103,31 +103,37 @@ impl SoloBucket {
         &self,
         transaction: Transaction,
         partition: PartitionId,
+        Arrival { now: begun, wall_ns }: Arrival,
     ) -> PendingAppend {
-        let (waiter, pending) = PendingAppend::waiting(self.id);
-        let (begun, now_ns) = (self.io.clock().now(), self.io.clock().wall_ns());
-        let job = Job { transaction, partition, waiter, begun };
-        self.at_desk(|desk, view, answers| desk.submit(job, view, now_ns, answers));
+        let job = Job { transaction, partition, begun };
+        let (pending, wakes) = {
+            let mut desk = self.lock_desk();
+            let view = LiveView { segments: self.shelf.read(), shelf: &self.shelf };
+            desk.submit(job, &view, wall_ns)
+        };
+        self.wake(wakes);
         pending
     }
 
-    /// Works at the desk with a view of what is committed; answers and wake-ups go out when the locks are gone.
-    pub(crate) fn at_desk(&self, work: impl FnOnce(&mut Desk, &dyn View, &mut Answers) -> Wakes) {
-        let mut answers = Answers::new();
-        let wakes = {
-            let mut desk = self.lock_desk();
-            let view = LiveView { segments: self.shelf.read(), shelf: &self.shelf };
-            work(&mut desk, &view, &mut answers)
-        };
+    fn wake(&self, wakes: Wakes) {
         if wakes.writer {
             self.writer_wake.notify_one();
         }
         if wakes.reader {
             self.reader_wake.notify_one();
         }
-        for (waiter, answer) in answers {
-            waiter.answer(answer);
-        }
+    }
+
+    /// Works at the desk with a view of what is committed; answers and wake-ups go out when the locks are gone.
+    pub(crate) fn at_desk(&self, work: impl FnOnce(&mut Desk, &dyn View, &mut Answers) -> Wakes) {
+        let mut answers = Answers::default();
+        let wakes = {
+            let mut desk = self.lock_desk();
+            let view = LiveView { segments: self.shelf.read(), shelf: &self.shelf };
+            work(&mut desk, &view, &mut answers)
+        };
+        self.wake(wakes);
+        answers.give();
     }
 
     /// Whether a disk error, or damage, has ended its appends until the process restarts.

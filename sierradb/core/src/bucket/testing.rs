@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::overlay::{Head, StreamName};
 use super::planner::View;
-use crate::index::lookup::StreamPlace;
+use crate::index::heads::StreamKey;
+use crate::index::lookup::{FoundStream, StreamPlace};
 use crate::index::streams::StreamRef;
 
 /// Where the index has the only stream.
@@ -17,14 +18,17 @@ pub(super) const PLACE: StreamPlace = StreamPlace { segment: 4, stream: StreamRe
 pub(super) struct Committed {
     /// One above the version of its last event; 0 for no stream.
     pub(super) next_version: u64,
+    /// The stream's key, if it is another one.
+    pub(super) key: Option<StreamKey>,
     pub(super) looks: Cell<u32>,
 }
 
 impl View for Committed {
-    fn live_stream(&self, _name: StreamName<'_>) -> Option<(Head, StreamPlace)> {
+    fn live_stream(&self, _name: StreamName<'_>) -> Option<FoundStream> {
         self.looks.set(self.looks.get() + 1);
-        let head = Head { next_version: self.next_version, partition_key: key(1) };
-        (self.next_version > 0).then_some((head, PLACE))
+        let key = self.key.unwrap_or(StreamKey::Chosen(key(1)));
+        let found = FoundStream { next_version: self.next_version, key, place: PLACE };
+        (self.next_version > 0).then_some(found)
     }
 
     fn live_candidates(&self, _event_id: Uuid) -> Vec<(u64, u64)> {

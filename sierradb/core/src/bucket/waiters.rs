@@ -1,14 +1,19 @@
 //! Appends not yet answered.
 //!
-//! Both ends share a slot, leaner than a channel of tokio's: an answer costs the processor about half as much. Its
-//! lock is held for a few moves only, never while a waker runs.
+//! Nearly every append is planned at once. Then its result is known and only its commit is waited for, which is one
+//! number for all ([`Commits`]). What must wait before it is planned, and a refusal that rests on an entry in flight,
+//! has a slot that both ends share, leaner than a channel of tokio's. Its lock is held for a few moves only, never while
+//! a waker runs.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use sierradb_io::Mono;
+
+use super::commits::Commits;
 use crate::error::AppendError;
 use crate::event::AppendResult;
 
@@ -32,6 +37,26 @@ struct Content {
 impl Slot {
     fn lock(&self) -> MutexGuard<'_, Content> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn poll(&self, bucket_id: u16, context: &Context<'_>) -> Poll<Answer> {
+        let mut content = self.lock();
+        if let Some(answer) = content.answer.take() {
+            return Poll::Ready(answer);
+        }
+        if content.is_abandoned {
+            return Poll::Ready(Err(AppendError::OutcomeUnknown {
+                bucket_id,
+                waited: Duration::ZERO,
+                cause: "the database was stopped".to_owned(),
+            }));
+        }
+        // Polled again after its end, nothing will ever come.
+        match &mut content.waker {
+            Some(waker) => waker.clone_from(context.waker()), // clones only if it would wake another
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
     }
 }
 
@@ -71,9 +96,20 @@ impl Drop for Waiter {
 /// The answer of an append that was queued; see [`Database::begin_append`](crate::Database::begin_append).
 /// Dropping it does not take the append back.
 #[derive(Debug)]
-pub struct PendingAppend {
-    slot: Arc<Slot>,
-    bucket_id: u16,
+pub struct PendingAppend(Pending);
+
+#[derive(Debug)]
+enum Pending {
+    /// It has its numbers, and waits for the commit of entry `index`.
+    Planned {
+        commits: Arc<Commits>,
+        index: u64,
+        begun: Mono,
+        /// Given once.
+        result: Option<AppendResult>,
+    },
+    /// It waits for whoever has the other end.
+    Slot { slot: Arc<Slot>, bucket_id: u16 },
 }
 
 impl PendingAppend {
@@ -87,7 +123,16 @@ impl PendingAppend {
     /// An answer that `Waiter` will give.
     pub(crate) fn waiting(bucket_id: u16) -> (Waiter, Self) {
         let slot = Arc::new(Slot::default());
-        (Waiter(Some(slot.clone())), Self { slot, bucket_id })
+        (Waiter(Some(slot.clone())), Self(Pending::Slot { slot, bucket_id }))
+    }
+
+    /// What entry `index` answers once it is committed.
+    pub(crate) fn planned(
+        commits: Arc<Commits>,
+        (index, begun): (u64, Mono),
+        result: AppendResult,
+    ) -> Self {
+        Self(Pending::Planned { commits, index, begun, result: Some(result) })
     }
 }
 
@@ -95,23 +140,17 @@ impl Future for PendingAppend {
     type Output = Answer;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answer> {
-        let mut content = self.slot.lock();
-        if let Some(answer) = content.answer.take() {
-            return Poll::Ready(answer);
+        match &mut self.get_mut().0 {
+            Pending::Planned { commits, index, begun, result } => {
+                if result.is_none() {
+                    return Poll::Pending; // polled again after its end
+                }
+                let ended = ready!(commits.poll((*index, *begun), context));
+                let result = result.take().expect("looked at above");
+                Poll::Ready(ended.map(|()| result))
+            }
+            Pending::Slot { slot, bucket_id } => slot.poll(*bucket_id, context),
         }
-        if content.is_abandoned {
-            return Poll::Ready(Err(AppendError::OutcomeUnknown {
-                bucket_id: self.bucket_id,
-                waited: Duration::ZERO,
-                cause: "the database was stopped".to_owned(),
-            }));
-        }
-        // Polled again after its end, nothing will ever come.
-        match &mut content.waker {
-            Some(waker) => waker.clone_from(context.waker()), // clones only if it would wake another
-            none => *none = Some(context.waker().clone()),
-        }
-        Poll::Pending
     }
 }
 

@@ -10,6 +10,8 @@
 //! and what was still old is forgotten. So entries used again stay, in the order of their use and nothing else.
 
 use sierradb_io::{Map, map};
+use sierradb_protocol::StreamId;
+use sierradb_protocol::id::default_partition_key;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -25,6 +27,25 @@ pub(crate) struct StreamHead {
     pub(crate) next_version: u64,
     /// The key all its events share.
     pub(crate) partition_key: Uuid,
+}
+
+/// The key that all events of a stream share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StreamKey {
+    /// The one that follows from the stream's id; made only where somebody needs it.
+    Default,
+    /// This one, whether or not it is the default one.
+    Chosen(Uuid),
+}
+
+impl StreamKey {
+    /// The key, for the stream of this id.
+    pub(crate) fn of(self, stream_id: &StreamId) -> Uuid {
+        match self {
+            Self::Default => default_partition_key(stream_id.as_bytes()),
+            Self::Chosen(key) => key,
+        }
+    }
 }
 
 /// What is known of a stream up to a segment.

@@ -18,7 +18,8 @@ use super::heads::{HeadCache, KnownHead, StreamHead};
 
 use super::repairs::IndexRepairs;
 pub(crate) use super::segments::{
-    Damage, LiveSegment, Place, SealedList, SealedSegment, Segments, StreamPlace, overlap,
+    Damage, FoundStream, LiveSegment, Place, SealedList, SealedSegment, Segments, StreamPlace,
+    overlap,
 };
 use crate::error::ReadError;
 use crate::feed::Feed;

@@ -8,7 +8,7 @@ use sierradb_protocol::StreamId;
 
 use super::data_file::DataFile;
 use super::hash::stream_hash;
-use super::heads::StreamHead;
+use super::heads::{StreamHead, StreamKey};
 use super::live::{EventAt, LiveIndex};
 use super::recent::RecentFrames;
 use super::sealed::SealedIndex;
@@ -73,6 +73,15 @@ pub(crate) struct StreamPlace {
     pub(crate) stream: StreamRef,
 }
 
+/// A stream that an unsealed segment has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FoundStream {
+    /// One above the version of its last event.
+    pub(crate) next_version: u64,
+    pub(crate) key: StreamKey,
+    pub(crate) place: StreamPlace,
+}
+
 /// A frame to be read, and which event of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -90,7 +99,9 @@ impl Segments {
     pub(crate) fn live_head(&self, partition: u16, stream_id: &StreamId) -> Option<StreamHead> {
         let hash =
             stream_hash(self.live.last()?.index.hash_seed(), partition, stream_id.as_bytes());
-        self.live_stream(partition, stream_id.as_bytes(), hash).map(|(head, _)| head)
+        let found = self.live_stream(partition, stream_id.as_bytes(), hash)?;
+        let partition_key = found.key.of(stream_id);
+        Some(StreamHead { next_version: found.next_version, partition_key })
     }
 
     /// The same, and where it is; `hash` is that of the stream.
@@ -99,12 +110,12 @@ impl Segments {
         partition: u16,
         stream_id: &[u8],
         hash: u64,
-    ) -> Option<(StreamHead, StreamPlace)> {
+    ) -> Option<FoundStream> {
         self.live.iter().rev().find_map(|segment| {
             let span = segment.index.hashed_stream(partition, stream_id, hash)?;
-            let (next_version, partition_key) = (span.next_version, span.partition_key);
+            let key = span.chosen_key.map_or(StreamKey::Default, StreamKey::Chosen);
             let place = StreamPlace { segment: segment.file.number, stream: span.stream };
-            Some((StreamHead { next_version, partition_key }, place))
+            Some(FoundStream { next_version: span.next_version, key, place })
         })
     }
 

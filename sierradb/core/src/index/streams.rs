@@ -35,8 +35,8 @@ pub(crate) struct StreamSpan {
     pub(crate) first_version: u64,
     /// One above the version of its last event in this segment.
     pub(crate) next_version: u64,
-    /// The key all its events share.
-    pub(crate) partition_key: Uuid,
+    /// The key all its events share, if it is not the stream's default one.
+    pub(crate) chosen_key: Option<Uuid>,
 }
 
 /// A new stream, as its first event in the segment shows it.
@@ -161,13 +161,11 @@ impl StreamTable {
 
     pub(crate) fn span(&self, stream: StreamRef) -> Option<StreamSpan> {
         let entry = self.entries.get(stream.0)?;
-        let partition_key =
-            self.chosen_key(stream).unwrap_or_else(|| default_partition_key(self.id_of(&entry)));
         Some(StreamSpan {
             stream,
             first_version: entry.first_version,
             next_version: entry.first_version + u64::from(entry.count),
-            partition_key,
+            chosen_key: self.key_of(&entry),
         })
     }
 
@@ -180,7 +178,13 @@ impl StreamTable {
 
     /// The partition key, if it is not the stream's default one.
     pub(crate) fn chosen_key(&self, stream: StreamRef) -> Option<Uuid> {
-        let entry = self.entries.get(stream.0).filter(|entry| entry.has_key)?;
+        self.key_of(&self.entries.get(stream.0)?)
+    }
+
+    fn key_of(&self, entry: &Entry) -> Option<Uuid> {
+        if !entry.has_key {
+            return None;
+        }
         let id_and_key = self.ids.get(entry.id, usize::from(entry.id_len) + KEY_LEN);
         Uuid::from_slice(id_and_key.get(usize::from(entry.id_len)..)?).ok()
     }
@@ -336,8 +340,7 @@ mod tests {
             assert_eq!(stream, StreamRef(number));
             let span = table.span(stream).unwrap();
             assert_eq!((span.first_version, span.next_version), (5, 6));
-            let default = default_partition_key(id.as_bytes());
-            assert_eq!(span.partition_key, if number % 3 == 0 { Uuid::nil() } else { default });
+            assert_eq!(span.chosen_key, (number % 3 == 0).then_some(Uuid::nil()));
             assert_eq!(table.name(stream).unwrap(), ((number % 2) as u16, id.as_bytes()));
         }
         assert_eq!(table.find(2, b"stream-0"), None);

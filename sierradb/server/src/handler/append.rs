@@ -1,7 +1,7 @@
 //! EAPPEND and EMAPPEND: fills in what the client left open, and queues the transaction.
 
 use bytes::Bytes;
-use sierradb::{EventDraft, IdOrigin, Transaction};
+use sierradb::{DefaultKey, EventDraft, IdOrigin, InvalidTransaction, Transaction};
 use sierradb_protocol::command::{AppendEvent, EAppend, EMAppend};
 use sierradb_protocol::{ExpectedVersion, PartitionId, Refusal, StreamId, id};
 use uuid::Uuid;
@@ -13,10 +13,34 @@ use crate::session::Work;
 /// Milliseconds to nanoseconds.
 const NANOS_PER_MILLI: u64 = 1_000_000;
 
+/// The partition key of an append.
+pub(crate) enum AppendKey {
+    /// The client's.
+    Chosen(Uuid),
+    /// None was given: that of its stream.
+    Default(DefaultKey),
+}
+
+impl AppendKey {
+    pub(crate) fn partition_key(&self) -> Uuid {
+        match self {
+            Self::Chosen(key) => *key,
+            Self::Default(key) => key.partition_key(),
+        }
+    }
+
+    fn transaction(&self, drafts: Vec<EventDraft>) -> Result<Transaction, InvalidTransaction> {
+        match self {
+            Self::Chosen(key) => Transaction::from_drafts(*key, *key, drafts),
+            Self::Default(key) => Transaction::with_default_key(key, drafts),
+        }
+    }
+}
+
 /// Queues an EAPPEND with this key to its partition.
 pub(crate) fn one(
     caller: &mut Caller<'_>,
-    key: Uuid,
+    key: &AppendKey,
     partition: PartitionId,
     command: EAppend,
 ) -> Work {
@@ -29,30 +53,32 @@ pub(crate) fn one(
 /// Queues an EMAPPEND to its partition.
 pub(crate) fn many(caller: &mut Caller<'_>, partition: PartitionId, command: EMAppend) -> Work {
     let streams = command.events.iter().map(|event| event.stream_id.clone()).collect();
-    match transaction(caller, command.partition_key, command.events.into_iter()) {
+    let key = AppendKey::Chosen(command.partition_key);
+    match transaction(caller, &key, command.events.into_iter()) {
         Ok(transaction) => queue(caller, partition, transaction, Some(streams)),
         Err(refusal) => Work::Done(refusal.into()),
     }
 }
 
 fn queue(
-    caller: &Caller<'_>,
+    caller: &mut Caller<'_>,
     partition: PartitionId,
     transaction: Transaction,
     streams: Option<Vec<StreamId>>,
 ) -> Work {
     let size_bytes = usize::try_from(transaction.size_bytes()).unwrap_or(usize::MAX);
-    let pending = caller.shared.database.begin_append(transaction);
+    let arrival = caller.arrival();
+    let pending = caller.shared.database.begin_append_at(transaction, arrival);
     Work::Append { pending, partition, size_bytes, streams }
 }
 
 fn transaction(
     caller: &mut Caller<'_>,
-    key: Uuid,
+    key: &AppendKey,
     events: impl ExactSizeIterator<Item = AppendEvent>,
 ) -> Result<Transaction, Refusal> {
-    let hash = id::uuid_to_partition_hash(key);
-    let now_ms = caller.shared.io.clock().wall().0;
+    let hash = id::uuid_to_partition_hash(key.partition_key());
+    let now_ms = caller.arrival().wall_ns / NANOS_PER_MILLI;
     let is_strict = caller.shared.config.strict_versioning;
     // Not collected: that would make room for four events where there is one nearly always.
     let mut drafts = Vec::with_capacity(events.len());
@@ -76,7 +102,7 @@ fn transaction(
             extensions: Bytes::new(),
         });
     }
-    Transaction::from_drafts(key, key, drafts).map_err(errors::of_transaction)
+    key.transaction(drafts).map_err(errors::of_transaction)
 }
 
 fn refuse_lenient(expected: ExpectedVersion) -> Result<(), Refusal> {

@@ -1,10 +1,11 @@
 //! From a command to its handler, and to what it reads or writes.
 
-use sierradb::Database;
+use sierradb::{Database, DefaultKey};
 use sierradb_protocol::command::{Command, ConfigQuery};
 use sierradb_protocol::{PartitionId, PartitionSelector, Refusal, StreamId, Value, id};
 use uuid::Uuid;
 
+use crate::handler::append::AppendKey;
 use crate::handler::{Caller, append, client, config_get, follow, info, read, system};
 use crate::session::order::Touches;
 use crate::session::{Reply, Work};
@@ -12,7 +13,7 @@ use crate::session::{Reply, Work};
 /// Where a command goes, found out once.
 pub(crate) enum Target {
     /// An append with this key, to this partition.
-    Append(Uuid, PartitionId),
+    Append(AppendKey, PartitionId),
     /// A read of this partition.
     Read(PartitionId),
     /// A read of any partition.
@@ -42,7 +43,11 @@ impl Target {
 pub(crate) fn target(database: &Database, command: &Command) -> Target {
     let stream = |stream_id: &StreamId, key: Option<Uuid>| {
         let key = key.unwrap_or_else(|| id::default_partition_key(stream_id.as_bytes()));
-        (key, database.partition_of_key(key))
+        Target::Read(database.partition_of_key(key))
+    };
+    let append = |key: AppendKey| {
+        let partition = database.partition_of_key(key.partition_key());
+        Target::Append(key, partition)
     };
     let selected = |selector: PartitionSelector| match selector.resolve(database.partition_count())
     {
@@ -50,20 +55,15 @@ pub(crate) fn target(database: &Database, command: &Command) -> Target {
         Err(error) => Target::Refused(error.into()),
     };
     match command {
-        Command::EAppend(append) => {
-            let (key, partition) = stream(&append.event.stream_id, append.partition_key);
-            Target::Append(key, partition)
+        Command::EAppend(command) => {
+            let default = || AppendKey::Default(DefaultKey::of(&command.event.stream_id));
+            append(command.partition_key.map_or_else(default, AppendKey::Chosen))
         }
-        Command::EMAppend(append) => {
-            let key = append.partition_key;
-            Target::Append(key, database.partition_of_key(key))
-        }
+        Command::EMAppend(command) => append(AppendKey::Chosen(command.partition_key)),
         Command::EGet(_) => Target::ReadAny,
-        Command::EScan(scan) => Target::Read(stream(&scan.stream_id, scan.partition_key).1),
+        Command::EScan(scan) => stream(&scan.stream_id, scan.partition_key),
         Command::EPScan(scan) => selected(scan.partition),
-        Command::ESVer(version) => {
-            Target::Read(stream(&version.stream_id, version.partition_key).1)
-        }
+        Command::ESVer(version) => stream(&version.stream_id, version.partition_key),
         Command::EPSeq(sequence) => selected(sequence.partition),
         Command::Ping(_) | Command::Echo(_) | Command::Time | Command::Select => Target::Nothing,
         Command::EAck(_) | Command::Client(_) | Command::Command(_) => Target::Nothing,
@@ -75,7 +75,9 @@ pub(crate) fn target(database: &Database, command: &Command) -> Target {
 pub(crate) fn run(caller: &mut Caller<'_>, command: Command, target: Target) -> Work {
     match (command, target) {
         (_, Target::Refused(refusal)) => Work::Done(refusal.into()),
-        (Command::EAppend(append), Target::Append(key, at)) => append::one(caller, key, at, append),
+        (Command::EAppend(append), Target::Append(key, at)) => {
+            append::one(caller, &key, at, append)
+        }
         (Command::EMAppend(append), Target::Append(_, at)) => append::many(caller, at, append),
         (Command::EScan(scan), Target::Read(at)) => read::stream(caller, at, scan),
         (Command::EPScan(scan), Target::Read(at)) => read::partition(caller, at, scan),

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::task::Context;
 
+use sierradb::Arrival;
 use sierradb_io::{Mono, TaskName};
 use sierradb_net::{Outgoing, ProtocolError};
 use sierradb_protocol::command::{Command, table};
@@ -30,6 +31,8 @@ pub(crate) struct Session {
     client: Arc<Client>,
     state: State,
     ids: Ids,
+    /// When the last append came.
+    arrival: Option<Arrival>,
     order: Order,
     members: Members,
     /// Understood, but must wait until something earlier has ended.
@@ -54,6 +57,7 @@ impl Session {
         client.named(|named| named.resp = state.dialect.version());
         Self {
             ids: Ids::new(&shared.io, client.id),
+            arrival: None,
             members: Members::new(state.dialect),
             order: Order::default(),
             waiting: None,
@@ -204,6 +208,7 @@ impl Session {
             ids: &mut self.ids,
             members: &mut self.members,
             now,
+            arrival: &mut self.arrival,
             asks_close: false,
         };
         if self.ran != name {

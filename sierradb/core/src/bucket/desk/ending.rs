@@ -1,8 +1,11 @@
 //! How appends in work end without being stored: a failure, a stop, lack of room, too long a wait.
 
+use std::sync::Arc;
+
 use sierradb_io::Mono;
 
 use super::{Answers, Desk, Held};
+use crate::bucket::commits::{Commits, Ending};
 use crate::bucket::health::Health;
 use crate::bucket::planner::PlanStart;
 use crate::error::AppendError;
@@ -22,15 +25,20 @@ impl Desk {
             waited: now.since(begun),
             cause: cause.to_owned(),
         };
-        for entry in self.in_flight.drain(..) {
-            let is_begun = entry.planned.index <= self.begun_index;
-            let error = if is_begun { unknown(entry.begun) } else { refusal.clone() };
-            answers.extend(entry.waiters.into_iter().map(|it| (it, Err(error.clone()))));
+        if let Some(first) = self.in_flight.front() {
+            // What is before it was synced, and is being answered.
+            let after = first.index - 1;
+            let begun_index = self.begun_index;
+            let ending = Ending::Poisoned { begun_index, cause: cause.to_owned(), at: now };
+            self.commits.end(after, ending, &mut answers.wakers);
         }
+        self.in_flight.clear();
         for (index, held) in std::mem::take(&mut self.held) {
             let is_begun = index <= self.begun_index;
             let error = |begun| if is_begun { unknown(begun) } else { refusal.clone() };
-            answers.extend(held.into_iter().map(|it| (it.waiter, Err(error(it.begun)))));
+            for it in held {
+                answers.push(it.waiter, Err(error(it.begun)));
+            }
         }
         (self.in_flight_bytes, self.untaken) = (0, 0);
         self.refuse_waiting(answers);
@@ -38,8 +46,9 @@ impl Desk {
 
     fn refuse_waiting(&mut self, answers: &mut Answers) {
         let Some(refusal) = self.health.refusal(self.bucket_id) else { return };
-        let waiting = self.waiting.drain(..);
-        answers.extend(waiting.map(|it| (it.job.waiter, Err(refusal.clone()))));
+        for it in self.waiting.drain(..) {
+            answers.push(it.waiter, Err(refusal.clone()));
+        }
     }
 
     /// No more appends. Those in work are the writer's to finish, or to take back by [`Desk::refuse_unwritten`].
@@ -67,11 +76,13 @@ impl Desk {
             self.health = health;
         }
         let Some(refusal) = self.health.refusal(self.bucket_id) else { return };
-        for entry in self.in_flight.drain(..) {
-            answers.extend(entry.waiters.into_iter().map(|it| (it, Err(refusal.clone()))));
-        }
+        let last_index = start.last_index;
+        assert_eq!(self.planner.committed_index(), last_index, "all that is written is answered");
+        self.commits.end(last_index, Ending::Refused(refusal.clone()), &mut answers.wakers);
+        self.commits = Arc::new(Commits::new(self.bucket_id, self.limits.timeout, last_index));
+        self.in_flight.clear();
         for held in std::mem::take(&mut self.held).into_values().flatten() {
-            answers.push((held.waiter, Err(refusal.clone())));
+            answers.push(held.waiter, Err(refusal.clone()));
         }
         (self.in_flight_bytes, self.untaken) = (0, 0);
         self.planner.reset(start);
@@ -105,7 +116,7 @@ impl Desk {
             }
             if let Some(waiting) = self.waiting.remove(position) {
                 let partition_id = waiting.job.partition.get();
-                answers.push((waiting.job.waiter, Err(AppendError::Busy { partition_id })));
+                answers.push(waiting.waiter, Err(AppendError::Busy { partition_id }));
             }
         }
         let unknown = |begun: Mono| AppendError::OutcomeUnknown {
@@ -113,16 +124,14 @@ impl Desk {
             waited: now.since(begun),
             cause: "the disk has not answered".to_owned(),
         };
-        for entry in self.in_flight.iter_mut().filter(|entry| is_late(entry.begun)) {
-            let begun = entry.begun;
-            let late = std::mem::take(&mut entry.waiters).into_iter();
-            answers.extend(late.map(|waiter| (waiter, Err(unknown(begun)))));
-        }
+        self.commits.expire(now, &mut answers.wakers);
         for held in self.held.values_mut() {
             let (late, rest) = std::mem::take(held).into_iter().partition(|it| is_late(it.begun));
             *held = rest;
             let late: Vec<Held> = late;
-            answers.extend(late.into_iter().map(|it| (it.waiter, Err(unknown(it.begun)))));
+            for it in late {
+                answers.push(it.waiter, Err(unknown(it.begun)));
+            }
         }
         self.held.retain(|_, held| !held.is_empty());
     }

@@ -1,11 +1,10 @@
 use futures_util::FutureExt;
 use sierradb_protocol::{ExpectedVersion, StreamId};
-use uuid::Uuid;
 
 use super::super::planner::PlanStart;
 use super::super::testing::{Committed, key};
-use super::super::waiters::PendingAppend;
 use super::*;
+use crate::event::AppendResult;
 use crate::transaction::NewEvent;
 
 fn start(last_index: u64) -> PlanStart {
@@ -17,33 +16,31 @@ fn desk() -> Desk {
     Desk::new(0, limits, Planner::new(0, 1, 7, start(1)), Health::Serving)
 }
 
-/// Brings the append of event `id`.
-fn submit(desk: &mut Desk, id: u128, expected: ExpectedVersion) -> PendingAppend {
-    let event = NewEvent {
+fn event(id: u128, stream: &str) -> NewEvent {
+    NewEvent {
         event_id: Uuid::from_u128(id),
-        stream_id: StreamId::new("s").unwrap(),
-        stream_version: expected,
+        stream_id: StreamId::new(stream).unwrap(),
+        stream_version: ExpectedVersion::Any,
         event_name: "Happened".into(),
         timestamp: 1,
         payload: vec![],
         metadata: vec![],
-    };
+    }
+}
+
+/// Brings the append of event `id`.
+fn submit(desk: &mut Desk, id: u128, expected: ExpectedVersion) -> PendingAppend {
+    let event = NewEvent { stream_version: expected, ..event(id, "s") };
     let transaction = Transaction::new(key(1), key(1), vec![event]).unwrap();
-    let (waiter, pending) = PendingAppend::waiting(0);
-    let job = Job { transaction, partition: PartitionId::new(0), waiter, begun: Mono(0) };
-    at(|answers| {
-        desk.submit(job, &Committed::default(), 0, answers);
-    });
-    pending
+    let job = Job { transaction, partition: PartitionId::new(0), begun: Mono(0) };
+    desk.submit(job, &Committed::default(), 0).0
 }
 
 /// Gives the answers that `work` leads to.
 fn at(work: impl FnOnce(&mut Answers)) {
-    let mut answers = Answers::new();
+    let mut answers = Answers::default();
     work(&mut answers);
-    for (waiter, answer) in answers {
-        waiter.answer(answer);
-    }
+    answers.give();
 }
 
 fn take(desk: &mut Desk) -> usize {
@@ -92,7 +89,7 @@ fn a_stopped_desk_finishes_what_is_written_and_refuses_the_rest() {
     assert!(desk.begin_write(2), "its disk is well");
     let mut applied = Vec::new();
     desk.take_committed(2, &mut applied);
-    at(|answers| desk.release(applied, answers));
+    at(|answers| desk.release(&applied, answers));
     assert!(matches!(written.now_or_never(), Some(Ok(_))));
     let full = Health::Full { free_bytes: 0, needed_bytes: 1 };
     at(|answers| desk.refuse_unwritten(start(2), full, answers));
@@ -126,4 +123,83 @@ fn a_full_disk_does_not_reopen_a_closing_bucket() {
     desk.set_space(Health::Serving);
     let late = submit(&mut desk, 12, ExpectedVersion::Any);
     assert!(matches!(late.now_or_never(), Some(Err(AppendError::Closing))));
+}
+
+/// Commits what was taken, up to `index`.
+fn commit(desk: &mut Desk, index: u64) {
+    let mut applied = Vec::new();
+    assert!(desk.begin_write(index));
+    desk.take_committed(index, &mut applied);
+    at(|answers| desk.release(&applied, answers));
+}
+
+#[test]
+fn a_retry_of_what_is_in_flight_gets_its_answer_and_another_use_of_its_id_a_refusal() {
+    let mut desk = desk();
+    let first = submit(&mut desk, 11, ExpectedVersion::Any);
+    let retry = submit(&mut desk, 11, ExpectedVersion::Any);
+    let other = Transaction::new(key(1), key(1), vec![event(11, "t")]).unwrap();
+    let job = Job { transaction: other, partition: PartitionId::new(0), begun: Mono(0) };
+    let other = desk.submit(job, &Committed::default(), 0).0;
+    assert_eq!(take(&mut desk), 1);
+    commit(&mut desk, 2);
+    let first = first.now_or_never().unwrap().unwrap();
+    let again = AppendResult { duplicate: true, ..first };
+    assert_eq!(retry.now_or_never(), Some(Ok(again)));
+    let refused = AppendError::Duplicate { event_id: Uuid::from_u128(11), partition_id: 0 };
+    assert_eq!(other.now_or_never(), Some(Err(refused)));
+}
+
+#[test]
+fn a_retry_of_what_is_just_committed_and_not_released_is_answered_by_a_read() {
+    let mut desk = desk();
+    let first = submit(&mut desk, 11, ExpectedVersion::Any);
+    assert_eq!(take(&mut desk), 1);
+    assert!(desk.begin_write(2));
+    let mut applied = Vec::new();
+    desk.take_committed(2, &mut applied);
+    let retry = submit(&mut desk, 11, ExpectedVersion::Any);
+    let needs = desk.take_needs(2);
+    let [(_, _, need)] = needs.as_slice() else { panic!("{needs:?}") };
+    assert!(need.ids.contains(&Uuid::from_u128(11)));
+    at(|answers| desk.release(&applied, answers));
+    assert!(matches!(first.now_or_never(), Some(Ok(_))));
+    assert!(retry.now_or_never().is_none());
+}
+
+#[test]
+fn what_was_taken_back_keeps_its_answer_when_its_index_is_given_out_again() {
+    let mut desk = desk();
+    let refused = submit(&mut desk, 11, ExpectedVersion::Any);
+    let full = Health::Full { free_bytes: 0, needed_bytes: 1 };
+    at(|answers| desk.refuse_unwritten(start(1), full, answers));
+    desk.set_space(Health::Serving);
+    let stored = submit(&mut desk, 12, ExpectedVersion::Any);
+    assert_eq!(take(&mut desk), 1);
+    commit(&mut desk, 2);
+    assert!(matches!(stored.now_or_never(), Some(Ok(_))));
+    assert!(matches!(refused.now_or_never(), Some(Err(AppendError::DiskFull { .. }))));
+}
+
+#[test]
+fn the_end_of_a_desk_leaves_nobody_waiting() {
+    let mut desk = desk();
+    let planned = submit(&mut desk, 11, ExpectedVersion::Any);
+    let held = submit(&mut desk, 12, ExpectedVersion::Exact(5));
+    drop(desk);
+    assert!(is_unknown(planned) && is_unknown(held));
+}
+
+#[test]
+fn the_writer_is_woken_for_the_first_entry_that_it_has_not_taken() {
+    let mut desk = desk();
+    let wakes_writer = |desk: &mut Desk, id| {
+        let transaction = Transaction::new(key(1), key(1), vec![event(id, "s")]).unwrap();
+        let job = Job { transaction, partition: PartitionId::new(0), begun: Mono(0) };
+        desk.submit(job, &Committed::default(), 0).1.writer
+    };
+    assert!(wakes_writer(&mut desk, 11));
+    assert!(!wakes_writer(&mut desk, 12));
+    assert_eq!(take(&mut desk), 2);
+    assert!(wakes_writer(&mut desk, 13));
 }

@@ -7,8 +7,10 @@ use smallvec::SmallVec;
 
 use super::{Numbered, Planner};
 use crate::bucket::overlay::{Head, OverlaidHead, StreamName};
-use crate::bucket::planned::{Planned, PlannedStream};
+use crate::bucket::planned::{Planned, PlannedEvent};
 use crate::event::{AppendResult, AppendedEvent};
+use crate::index::hash::event_id_hash;
+use crate::index::lookup::live_hash;
 use crate::segment::event_codec::{
     EventFlags, NewEventRef, TRANSACTION_HEADER_LEN, TransactionEncoder,
 };
@@ -16,14 +18,14 @@ use crate::segment::frame::LogEntry;
 use crate::transaction::{EventDraft, IdOrigin, Transaction};
 
 impl Planner {
-    /// Everything is in order: gives out numbers and makes the entry.
+    /// Everything is in order: gives out numbers and makes the entry, and what is answered once it is committed.
     pub(super) fn take(
         &mut self,
         transaction: &Transaction,
         partition: PartitionId,
         numbered: &[Numbered],
         now_ns: u64,
-    ) -> Arc<Planned> {
+    ) -> (Arc<Planned>, AppendResult) {
         self.last_append_time_ns = self.last_append_time_ns.max(now_ns);
         let append_time_ns = self.last_append_time_ns;
         let index = self.next_index;
@@ -35,13 +37,13 @@ impl Planner {
         let first_sequence = self.take_sequences(partition, count);
         let mut body =
             TransactionEncoder::new(partition_key, append_time_ns, encoded_len(transaction));
-        let mut events = Vec::with_capacity(drafts.len());
-        let mut streams = SmallVec::with_capacity(drafts.len());
+        let mut appended = SmallVec::with_capacity(drafts.len());
+        let mut events = SmallVec::with_capacity(drafts.len());
         for (draft, number) in drafts.iter().zip(numbered) {
             let Numbered { version, hash, place } = *number;
             let event = event_ref(draft, version, append_time_ns);
             body.push(&event);
-            events.push(AppendedEvent {
+            appended.push(AppendedEvent {
                 event_id: event.event_id,
                 stream_version: event.stream_version,
                 timestamp_ns: event.timestamp_ns,
@@ -49,23 +51,25 @@ impl Planner {
             let name = StreamName { partition: partition.get(), stream_id: &draft.stream_id, hash };
             let head = Head { next_version: version + 1, partition_key };
             self.overlay.set_head(name, OverlaidHead { head, index, place });
-            streams.push(PlannedStream { hash, id_origin: draft.id_origin, place });
-            if draft.id_origin == IdOrigin::Given {
-                self.overlay.add_id(partition.get(), draft.event_id, index);
+            let given_id = (draft.id_origin == IdOrigin::Given).then_some(draft.event_id);
+            if let Some(event_id) = given_id {
+                self.overlay.add_id(partition.get(), event_id, index);
             }
+            let id_hash = live_hash(event_id_hash(self.hash_seed, &draft.event_id));
+            events.push(PlannedEvent { given_id, id_hash, version, stream_hash: hash, place });
         }
         let result = AppendResult {
             partition_key,
             partition_id: partition,
             first_partition_sequence: first_sequence,
             last_partition_sequence: first_sequence + u64::from(count) - 1,
-            events,
+            events: appended,
             duplicate: false,
         };
         let hint = self.committed_index;
         let body = body.finish();
         let entry = LogEntry::transaction(partition.get(), count, first_sequence, hint, body);
-        Arc::new(Planned { index, entry, result, streams })
+        (Arc::new(Planned { index, entry, partition_key, events }), result)
     }
 
     fn take_sequences(&mut self, partition: PartitionId, count: u16) -> u64 {

@@ -3,7 +3,7 @@ use sierradb_protocol::{CurrentVersion, ExpectedVersion};
 use super::super::testing::{Committed, PLACE, key};
 use super::*;
 use crate::index::live::LiveStream;
-use crate::transaction::NewEvent;
+use crate::transaction::{DefaultKey, NewEvent};
 
 struct Bench {
     planner: Planner,
@@ -25,15 +25,7 @@ impl Bench {
             .iter()
             .map(|expected| {
                 self.next_id += 1;
-                NewEvent {
-                    event_id: Uuid::from_u128(self.next_id),
-                    stream_id: StreamId::new("s").unwrap(),
-                    stream_version: *expected,
-                    event_name: "Happened".into(),
-                    timestamp: 1,
-                    payload: vec![],
-                    metadata: vec![],
-                }
+                event(self.next_id, *expected)
             })
             .collect();
         let transaction = Transaction::new(partition_key, partition_key, events).unwrap();
@@ -42,14 +34,29 @@ impl Bench {
 
     fn planned(&mut self, expected: ExpectedVersion) -> Arc<Planned> {
         match self.plan(key(1), &[expected]) {
-            Verdict::Planned(planned) => planned,
+            Verdict::Planned(planned, result) => {
+                assert_eq!(result.events[0].stream_version, planned.events[0].version);
+                planned
+            }
             other => panic!("{other:?}"),
         }
     }
 }
 
+fn event(id: u128, expected: ExpectedVersion) -> NewEvent {
+    NewEvent {
+        event_id: Uuid::from_u128(id),
+        stream_id: StreamId::new("s").unwrap(),
+        stream_version: expected,
+        event_name: "Happened".into(),
+        timestamp: 1,
+        payload: vec![],
+        metadata: vec![],
+    }
+}
+
 fn version(planned: &Planned) -> u64 {
-    planned.result.events[0].stream_version
+    planned.events[0].version
 }
 
 #[test]
@@ -111,4 +118,27 @@ fn a_planned_event_knows_its_stream_in_the_segment_it_was_found_in_and_by_name_e
         let streams: Vec<_> = planned.streams_in(PLACE.segment).collect();
         assert_eq!(streams, [LiveStream::Named(b"s")], "the index does not have it yet");
     }
+}
+
+#[test]
+fn a_default_key_is_that_of_the_events_stream_whoever_made_it() {
+    let mut bench = Bench::new(3);
+    bench.view.key = Some(StreamKey::Default);
+    let [own, other] = ["s", "t"].map(|id| DefaultKey::of(&StreamId::new(id).unwrap()));
+    let mut plan = |key: &DefaultKey| {
+        bench.next_id += 1;
+        let draft = EventDraft::try_from(event(bench.next_id, ExpectedVersion::Exact(2))).unwrap();
+        let transaction = Transaction::with_default_key(key, vec![draft]).unwrap();
+        bench.planner.plan((&transaction, PartitionId::new(0)), None, &bench.view, 0)
+    };
+    let refusal = plan(&other);
+    let Verdict::Answered(Err(AppendError::KeyMismatch { expected, got, .. })) = refusal else {
+        panic!("{refusal:?}");
+    };
+    assert_eq!((expected, got), (own.partition_key(), other.partition_key()));
+    assert!(matches!(plan(&own), Verdict::Planned(..)));
+    let mut bench = Bench::new(3);
+    bench.view.key = Some(StreamKey::Default);
+    let chosen = bench.plan(own.partition_key(), &[ExpectedVersion::Any]);
+    assert!(matches!(chosen, Verdict::Planned(..)), "the default key may be chosen, too");
 }

@@ -88,7 +88,8 @@ impl Model {
                 (span.first_version, span.next_version),
                 (first, first + offsets.len() as u64)
             );
-            assert_eq!((span.partition_key, index.stream_span(span.stream)), (*key, Some(span)));
+            let chosen = Some(*key).filter(|key| *key != default_partition_key(id.as_bytes()));
+            assert_eq!((span.chosen_key, index.stream_span(span.stream)), (chosen, Some(span)));
             assert_eq!(index.stream_name(span.stream), Some((*partition, id.as_bytes())));
             check_windows(first, offsets, |from, count, out| {
                 index.stream_offsets(span.stream, from, count, out)
@@ -167,7 +168,7 @@ fn a_default_partition_key_is_known_without_being_stored() {
     };
     let mut index = LiveIndex::new(0);
     index.push_frame(frame, [event]);
-    assert_eq!(index.stream(1, b"s").unwrap().partition_key, default_partition_key(b"s"));
+    assert_eq!(index.stream(1, b"s").unwrap().chosen_key, None);
 }
 
 fn push_at(offset: u64, first_sequence: u64) {
