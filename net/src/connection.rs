@@ -6,12 +6,13 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use sierradb_io::Stream;
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::limits;
 use crate::outgoing::Outgoing;
@@ -42,7 +43,7 @@ pub struct Connection {
     stream: Box<dyn Stream>,
     decoder: Decoder,
     outgoing: Outgoing,
-    /// Room to make for the next read.
+    /// Room for the next read.
     chunk: usize,
     received_bytes: u64,
     sent_bytes: u64,
@@ -173,9 +174,13 @@ impl Connection {
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Turn>> {
         let room = self.decoder.missing().clamp(self.chunk, limits::READ_CHUNK_MAX_BYTES);
-        let buffer = self.decoder.input_with_room(room);
-        let read = pin!(self.stream.read_buf(buffer));
-        let Poll::Ready(count) = read.poll(context)? else { return Poll::Pending };
+        let count = if room <= limits::SMALL_READ_BYTES {
+            ready!(self.poll_read_little(context))?
+        } else {
+            let buffer = self.decoder.input_with_room(room);
+            let read = pin!(self.stream.read_buf(buffer));
+            ready!(read.poll(context))?
+        };
         if count == 0 {
             return Poll::Ready(Ok(Turn::Ended));
         }
@@ -186,6 +191,14 @@ impl Connection {
             self.chunk = (self.chunk / 2).max(limits::READ_CHUNK_MIN_BYTES);
         }
         Poll::Ready(Ok(Turn::Received))
+    }
+
+    fn poll_read_little(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut space = [const { MaybeUninit::uninit() }; limits::SMALL_READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut read))?;
+        self.decoder.receive(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
     }
 }
 

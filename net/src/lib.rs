@@ -14,5 +14,5 @@ mod resp;
 
 pub use connection::{Connection, Reading, Turn};
 pub use listener::{Acceptor, Client, ClientCounts, ClientPlace};
-pub use outgoing::{Outgoing, PushClosed, PushSender};
+pub use outgoing::{Outgoing, PushClosed, PushSender, Replies};
 pub use resp::{Access, Decoder, Dialect, Encoder, ProtocolError};

@@ -38,8 +38,18 @@ pub const READ_CHUNK_MIN_BYTES: usize = 4 << 10;
 /// Room made for one read from a busy connection.
 pub const READ_CHUNK_MAX_BYTES: usize = 256 << 10;
 
-/// An empty buffer for replies with more room than this is given back.
-pub const KEPT_REPLY_BYTES: usize = 64 << 10;
+/// Bytes of a read that go through memory on the stack, since the buffer can then be as large as what came, and none
+/// is needed when nothing came. Larger reads go straight into their buffer.
+pub const SMALL_READ_BYTES: usize = 16 << 10;
+
+/// The beginning of a request is moved if it is not longer; a longer one stays where it arrived.
+pub const MOVED_REQUEST_BYTES: usize = 16 << 10;
+
+/// Room at the end of a buffer that is worth keeping for what comes next.
+pub const WORTH_FILLING_BYTES: usize = 512;
+
+/// Room made at once for replies, if the last ones needed as much; more is made when it is needed.
+pub const REPLY_ROOM_MAX_BYTES: usize = 64 << 10;
 
 /// How long nobody is accepted after accepting failed, which means that descriptors ran out.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -25,6 +25,10 @@ use crate::resp::{Dialect, Encoder};
 #[derive(Debug)]
 pub struct Outgoing {
     replies: BytesMut,
+    /// Bytes of them written since there were none.
+    burst: usize,
+    /// The same, until there were none again.
+    last_burst: usize,
     /// Frames taken from the shared queue.
     frames: VecDeque<Frame>,
     /// Bytes of the first frame already written.
@@ -72,6 +76,8 @@ impl Outgoing {
         };
         Self {
             replies: BytesMut::new(),
+            burst: 0,
+            last_burst: 0,
             frames: VecDeque::new(),
             front_written: 0,
             registered: None,
@@ -82,6 +88,18 @@ impl Outgoing {
     /// Writes the next reply: exactly one value.
     pub fn reply(&mut self, dialect: Dialect) -> Encoder<'_> {
         Encoder::new(&mut self.replies, dialect)
+    }
+
+    /// Writes the next replies, each exactly one value.
+    #[inline]
+    pub fn replies(&mut self) -> Replies<'_> {
+        if self.replies.capacity() == 0 {
+            // A little more, since numbers grow.
+            let room = self.last_burst + self.last_burst / 8;
+            self.replies.reserve(room.min(limits::REPLY_ROOM_MAX_BYTES));
+        }
+        // In which dialect does not matter before the first.
+        Replies { encoder: Encoder::new(&mut self.replies, Dialect::Resp2) }
     }
 
     /// Adds a reply encoded elsewhere.
@@ -159,8 +177,11 @@ impl Outgoing {
         let replies = count.min(self.replies.len());
         self.replies.advance(replies);
         count -= replies;
-        if self.replies.is_empty() && self.replies.capacity() > limits::KEPT_REPLY_BYTES {
+        self.burst += replies;
+        if self.burst > 0 && self.replies.is_empty() {
+            // The next connection gets this room while it is still in the processor's cache.
             self.replies = BytesMut::new();
+            self.last_burst = std::mem::take(&mut self.burst);
         }
         while count > 0 {
             let taken = self.frame_written(count);
@@ -199,6 +220,25 @@ impl Outgoing {
             }
             keep
         });
+    }
+}
+
+/// Several replies written one after another: cheaper than each by itself.
+#[derive(Debug)]
+pub struct Replies<'a> {
+    encoder: Encoder<'a>,
+}
+
+impl<'a> Replies<'a> {
+    /// Writes the next reply in this dialect.
+    pub fn to(&mut self, dialect: Dialect) -> &mut Encoder<'a> {
+        self.encoder.set_dialect(dialect);
+        &mut self.encoder
+    }
+
+    /// As [`Outgoing::is_over_budget`].
+    pub fn is_over_budget(&self) -> bool {
+        self.encoder.total_len() >= limits::REPLY_BUDGET_BYTES
     }
 }
 

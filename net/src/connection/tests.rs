@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use sierradb_io::os::wait;
 use sierradb_protocol::{Sink, Word};
-use tokio::io::{AsyncRead, ReadBuf};
 
 use super::*;
 use crate::{Dialect, PushSender};
@@ -247,5 +246,22 @@ fn short_bursts_need_no_large_buffer() {
             in_work.push(request);
         }
         assert_eq!(connection.chunk, limits::READ_CHUNK_MIN_BYTES);
+    }
+}
+
+#[test]
+fn a_pipeline_is_read_at_once_and_a_quiet_connection_holds_no_buffer() {
+    let (mut connection, stream) = connection();
+    assert_eq!(turn(&mut connection, Reading::On), Poll::Pending);
+    assert_eq!(connection.decoder().input().capacity(), 0);
+    for _ in 0..10 {
+        let request = format!("*2\r\n$4\r\nECHO\r\n$400\r\n{}\r\n", "x".repeat(400));
+        receive(&stream, request.repeat(16).as_bytes());
+        assert_eq!(turn(&mut connection, Reading::On), Poll::Ready(Turn::Received));
+        let kept: Vec<_> = (0..16).map(|_| next_request(&mut connection)).collect();
+        assert!(kept.iter().all(|words| words[1].len() == 400));
+        assert_eq!(connection.decoder().next(), Ok(None));
+        assert_eq!(turn(&mut connection, Reading::On), Poll::Pending);
+        assert_eq!(connection.decoder().input().capacity(), 0);
     }
 }

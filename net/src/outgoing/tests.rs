@@ -153,5 +153,33 @@ fn replies_have_their_own_budget() {
     assert!(out.is_over_budget());
     assert_eq!(write_all(&mut out).len(), limits::REPLY_BUDGET_BYTES);
     assert!(!out.is_over_budget());
-    assert!(out.replies.capacity() <= limits::KEPT_REPLY_BYTES, "room is given back");
+    assert_eq!(out.replies.capacity(), 0, "room is given back");
+}
+
+#[test]
+fn replies_written_together_are_the_same_and_have_room_at_once() {
+    let mut out = Outgoing::new();
+    for _ in 0..2 {
+        let mut replies = out.replies();
+        for number in 0..300 {
+            replies.to(Dialect::Resp3).integer(number);
+            replies.to(Dialect::Resp2).boolean(true);
+        }
+        assert!(!replies.is_over_budget());
+        drop(replies);
+        let expected: String = (0..300).map(|number| format!(":{number}\r\n:1\r\n")).collect();
+        assert_eq!(write_all(&mut out), expected);
+    }
+    drop(out.replies());
+    assert!(out.replies.capacity() >= out.last_burst && out.last_burst > 2_000);
+}
+
+#[test]
+fn replies_not_yet_in_the_buffer_count() {
+    let mut out = Outgoing::new();
+    out.reply_bytes(&vec![b'x'; limits::REPLY_BUDGET_BYTES - 5]);
+    let mut replies = out.replies();
+    assert!(!replies.is_over_budget());
+    replies.to(Dialect::Resp2).word("OK");
+    assert!(replies.is_over_budget());
 }

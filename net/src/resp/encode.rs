@@ -5,6 +5,9 @@
 
 use bytes::{BufMut, BytesMut};
 use sierradb_protocol::{ErrorCode, Sink};
+use uuid::Uuid;
+
+use crate::resp::decimal;
 
 /// How replies are written on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +34,8 @@ impl Dialect {
 /// Appends replies to a buffer; what was written last arrives there when the encoder is dropped.
 ///
 /// A reply is made of many small pieces. They are put together on the stack, since each visit to a buffer that may
-/// have to grow costs more than the piece itself.
+/// have to grow costs more than the piece itself. One encoder is best used for many replies: its stage is cleared
+/// when it is made.
 #[derive(Debug)]
 pub struct Encoder<'a> {
     out: &'a mut BytesMut,
@@ -40,11 +44,15 @@ pub struct Encoder<'a> {
     staged_len: usize,
 }
 
-/// Most of an event without its payload.
-const STAGE_BYTES: usize = 512;
+/// Some replies to appends, or most of an event without its payload.
+const STAGE_BYTES: usize = 1024;
+
+/// Hyphens and hex digits of a UUID.
+const UUID_CHARS: usize = 36;
 
 impl<'a> Encoder<'a> {
     /// Writes behind what `out` holds.
+    #[inline]
     pub fn new(out: &'a mut BytesMut, dialect: Dialect) -> Self {
         Self { out, dialect, staged: [0; STAGE_BYTES], staged_len: 0 }
     }
@@ -57,6 +65,16 @@ impl<'a> Encoder<'a> {
     /// How it writes.
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// Writes in another dialect from here on.
+    pub fn set_dialect(&mut self, dialect: Dialect) {
+        self.dialect = dialect;
+    }
+
+    /// Bytes of the buffer, with those that arrive there in the end.
+    pub fn total_len(&self) -> usize {
+        self.out.len() + self.staged_len
     }
 
     /// Adds bytes.
@@ -73,7 +91,12 @@ impl<'a> Encoder<'a> {
 
     fn put_past_stage(&mut self, bytes: &[u8]) {
         self.flush();
-        self.out.put_slice(bytes);
+        if let Some(place) = self.staged.get_mut(..bytes.len()) {
+            place.copy_from_slice(bytes);
+            self.staged_len = bytes.len();
+        } else {
+            self.out.put_slice(bytes);
+        }
     }
 
     fn flush(&mut self) {
@@ -105,10 +128,29 @@ impl<'a> Encoder<'a> {
         self.line_end();
     }
 
-    /// `kind`, digits, CR, LF.
+    /// `kind`, digits, CR, LF. Many numbers have one digit or two, and lengths are often known when this is compiled.
     #[inline]
     fn number_line(&mut self, kind: u8, value: u64) {
-        self.line(kind, itoa::Buffer::new().format(value).as_bytes());
+        match u8::try_from(value) {
+            Ok(one) if one < 10 => self.line(kind, &[b'0' + one]),
+            Ok(two) if two < 100 => self.line(kind, &[b'0' + two / 10, b'0' + two % 10]),
+            _ => self.long_number_line(kind, value),
+        }
+    }
+
+    /// Nearly all numbers are written into room for the longest, of which the next piece takes what is not needed: that
+    /// takes neither a call nor a loop.
+    fn long_number_line(&mut self, kind: u8, value: u64) {
+        if let Some(rest) = self.staged.get_mut(self.staged_len..)
+            && let Some((first, rest)) = rest.split_first_mut()
+            && let Some(place) = rest.first_chunk_mut()
+            && let Some(len) = decimal::write_line(value, place)
+        {
+            *first = kind;
+            self.staged_len += 1 + len;
+        } else {
+            self.line(kind, itoa::Buffer::new().format(value).as_bytes());
+        }
     }
 
     #[inline]
@@ -135,6 +177,39 @@ fn count(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
 
+/// `id` in lower case with hyphens.
+#[inline]
+fn hyphenated(id: Uuid) -> [u8; UUID_CHARS] {
+    const PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+    let mut text = [b'-'; UUID_CHARS];
+    for (byte, at) in id.as_bytes().iter().zip(PLACES) {
+        let digits = HEX.get(usize::from(*byte)).copied().unwrap_or_default();
+        if let Some(place) = text.get_mut(at..at + 2) {
+            place.copy_from_slice(&digits);
+        }
+    }
+    text
+}
+
+/// The two digits of each byte.
+static HEX: [[u8; 2]; 256] = hex();
+
+const fn hex() -> [[u8; 2]; 256] {
+    let mut pairs = [[0; 2]; 256];
+    let mut rest = pairs.as_mut_slice();
+    let mut byte = 0_u8;
+    while let Some((first, others)) = rest.split_first_mut() {
+        *first = [hex_digit(byte >> 4), hex_digit(byte & 0x0F)];
+        rest = others;
+        byte = byte.wrapping_add(1);
+    }
+    pairs
+}
+
+const fn hex_digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
+}
+
 impl Drop for Encoder<'_> {
     fn drop(&mut self) {
         self.flush();
@@ -146,6 +221,7 @@ impl Sink for Encoder<'_> {
         self.out.reserve(bytes);
     }
 
+    #[inline]
     fn map(&mut self, entries: usize) {
         if self.is_resp3() {
             self.number_line(b'%', count(entries));
@@ -181,6 +257,7 @@ impl Sink for Encoder<'_> {
         self.line_end();
     }
 
+    #[inline]
     fn integer(&mut self, value: u64) {
         assert!(i64::try_from(value).is_ok(), "{value} is beyond what a reply can carry");
         self.number_line(b':', value);
@@ -201,6 +278,11 @@ impl Sink for Encoder<'_> {
 
     fn null(&mut self) {
         self.put(if self.is_resp3() { b"_\r\n" } else { b"$-1\r\n" });
+    }
+
+    #[inline]
+    fn uuid(&mut self, id: Uuid) {
+        self.line(b'+', &hyphenated(id));
     }
 
     fn error(&mut self, code: ErrorCode, text: &str) {

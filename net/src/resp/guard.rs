@@ -164,16 +164,21 @@ impl Guard {
     /// bound, is left to the careful stages.
     fn short_arguments(&mut self, bytes: &[u8], bounds: &Bounds) {
         let end_of_bounds = bytes.len().min(bounds.max_request_bytes);
-        while self.args_left > 0
-            && let Some(rest) = bytes.get(self.at..end_of_bounds)
+        let Some(mut rest) = bytes.get(self.at..end_of_bounds) else { return };
+        // Kept at hand: behind `self` each would be loaded and stored for every argument.
+        let (mut at, mut args_left) = (self.at, self.args_left);
+        while args_left > 0
             && let Some((header, len)) = short_length(rest)
-            && let Some([b'\r', b'\n']) = rest.get(header + len..header + len + 2)
+            && let Some((argument, behind)) = rest.split_at_checked(header + len + 2)
+            && argument.ends_with(b"\r\n")
         {
-            let start = self.at + header;
+            let start = at + header;
             self.spans.push(Span { start, end: start + len });
-            self.args_left -= 1;
-            self.at = start + len + 2;
+            at += argument.len();
+            args_left -= 1;
+            rest = behind;
         }
+        (self.at, self.args_left) = (at, args_left);
     }
 
     fn argument_type(&mut self, bytes: &[u8]) -> Result<bool, ProtocolError> {
@@ -273,20 +278,25 @@ fn check_length(len: usize, bounds: &Bounds) -> Result<(), ProtocolError> {
     Ok(())
 }
 
-/// Bytes of the header, and the length it announces, if that has one to three digits.
+/// Bytes of the header, and the length it announces, if that has one to three digits. An argument that is complete has
+/// six bytes at least.
+#[inline]
 fn short_length(bytes: &[u8]) -> Option<(usize, usize)> {
+    let [b'$', first, second, third, fourth, fifth] = *bytes.first_chunk()? else { return None };
     let digit = |byte: u8| {
         let value = byte.wrapping_sub(b'0');
         (value <= 9).then_some(usize::from(value))
     };
-    match *bytes {
-        [b'$', a, b'\r', b'\n', ..] => Some((4, digit(a)?)),
-        [b'$', a, b, b'\r', b'\n', ..] => Some((5, digit(a)? * 10 + digit(b)?)),
-        [b'$', a, b, c, b'\r', b'\n', ..] => {
-            Some((6, digit(a)? * 100 + digit(b)? * 10 + digit(c)?))
-        }
-        _ => None,
+    let one = digit(first)?;
+    if second == b'\r' {
+        return (third == b'\n').then_some((4, one));
     }
+    let two = one * 10 + digit(second)?;
+    if third == b'\r' {
+        return (fourth == b'\n').then_some((5, two));
+    }
+    let three = two * 10 + digit(third)?;
+    ([fourth, fifth] == *b"\r\n").then_some((6, three))
 }
 
 /// Whether the line from `start` with its line feed at `end` ends in CR LF.

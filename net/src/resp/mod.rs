@@ -1,5 +1,6 @@
 //! The Redis serialization protocol, versions 2 and 3.
 
+mod decimal;
 mod decode;
 mod encode;
 mod error;

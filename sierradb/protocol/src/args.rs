@@ -226,7 +226,8 @@ mod tests {
     #[test]
     fn words_are_taken_in_order_and_missed_by_name() {
         let spans = [Span { start: 0, end: 1 }, Span { start: 1, end: 2 }];
-        let request = Request::new(Bytes::from_static(b"ab"), &spans);
+        let frame = Bytes::from_static(b"ab");
+        let request = Request::new(&frame, &spans);
         let mut args = Args::new("CLIENT", request.words());
         assert_eq!(args.peek().unwrap().as_bytes(), b"a");
         assert_eq!((args.len(), args.word().unwrap().as_bytes()), (2, &b"a"[..]));

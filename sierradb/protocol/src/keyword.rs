@@ -29,6 +29,19 @@ pub(crate) const fn upper_key(word: &[u8]) -> Option<u128> {
     Some(upper(key))
 }
 
+/// As [`upper_key`], but `None` for a word with a NUL at the end too: words with the same key are the same keyword.
+pub(crate) const fn exact_key(word: &[u8]) -> Option<u128> {
+    match word {
+        [.., 0] => None,
+        _ => upper_key(word),
+    }
+}
+
+/// The key of a keyword, which is in upper case and not too long.
+pub(crate) const fn keyword_key(keyword: &'static str) -> u128 {
+    exact_key(keyword.as_bytes()).expect("keywords have at most 16 bytes")
+}
+
 /// `letters` with those from `a` to `z` in upper case, all at once: in each byte the sums set the high bit if the
 /// letter is at least `a`, and if it is beyond `z`; neither carries into the next byte.
 const fn upper(letters: u128) -> u128 {
@@ -58,5 +71,14 @@ mod tests {
     #[test]
     fn a_word_too_long_for_a_keyword_has_no_key() {
         assert_eq!(upper_key(&[b'x'; KEYWORD_MAX_BYTES + 1]), None);
+        assert_eq!(exact_key(&[b'x'; KEYWORD_MAX_BYTES + 1]), None);
+    }
+
+    #[test]
+    fn a_word_with_a_nul_at_the_end_is_no_keyword() {
+        assert_eq!(exact_key(b"payload"), Some(keyword_key("PAYLOAD")));
+        assert_eq!(exact_key(b"payload\0"), None);
+        assert_eq!(exact_key(b"\0"), None);
+        assert_ne!(exact_key(b"\0payload"), Some(keyword_key("PAYLOAD")));
     }
 }

@@ -17,9 +17,11 @@ pub struct Span {
 }
 
 /// The words of one request, the command's name first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request<'a> {
-    frame: Bytes,
+    frame: &'a Bytes,
+    /// Where the request begins there.
+    start: usize,
     spans: &'a [Span],
 }
 
@@ -33,8 +35,13 @@ pub struct Word<'a> {
 
 impl<'a> Request<'a> {
     /// The words that lie at `spans` of `frame`. A span that reaches beyond it is an empty word.
-    pub fn new(frame: Bytes, spans: &'a [Span]) -> Self {
-        Self { frame, spans }
+    pub fn new(frame: &'a Bytes, spans: &'a [Span]) -> Self {
+        Self::at(frame, 0, spans)
+    }
+
+    /// The same, with `spans` counted from `start` on: requests that came together share one frame.
+    pub fn at(frame: &'a Bytes, start: usize, spans: &'a [Span]) -> Self {
+        Self { frame, start, spans }
     }
 
     /// How many words there are.
@@ -48,8 +55,8 @@ impl<'a> Request<'a> {
     }
 
     /// The words in order.
-    pub fn words(&self) -> RequestWords<'_> {
-        RequestWords { frame: &self.frame, spans: self.spans.iter() }
+    pub fn words(&self) -> RequestWords<'a> {
+        RequestWords { frame: self.frame, start: self.start, spans: self.spans.iter() }
     }
 }
 
@@ -57,13 +64,14 @@ impl<'a> Request<'a> {
 #[derive(Debug, Clone)]
 pub struct RequestWords<'a> {
     frame: &'a Bytes,
+    start: usize,
     spans: std::slice::Iter<'a, Span>,
 }
 
 impl<'a> RequestWords<'a> {
     /// The next word, left in place.
     pub fn peek(&self) -> Option<Word<'a>> {
-        self.spans.as_slice().first().map(|span| Word::at(self.frame, *span))
+        self.spans.as_slice().first().map(|span| Word::at(self.frame, self.start, *span))
     }
 }
 
@@ -71,7 +79,7 @@ impl<'a> Iterator for RequestWords<'a> {
     type Item = Word<'a>;
 
     fn next(&mut self) -> Option<Word<'a>> {
-        self.spans.next().map(|span| Word::at(self.frame, *span))
+        self.spans.next().map(|span| Word::at(self.frame, self.start, *span))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -82,9 +90,10 @@ impl<'a> Iterator for RequestWords<'a> {
 impl ExactSizeIterator for RequestWords<'_> {}
 
 impl<'a> Word<'a> {
-    fn at(frame: &'a Bytes, span: Span) -> Self {
-        let (start, bytes) = match frame.get(span.start..span.end) {
-            Some(bytes) => (span.start, bytes),
+    fn at(frame: &'a Bytes, start: usize, span: Span) -> Self {
+        let (start, end) = (start + span.start, start + span.end);
+        let (start, bytes) = match frame.get(start..end) {
+            Some(bytes) => (start, bytes),
             None => (0, [].as_slice()),
         };
         Self { frame, start, bytes }
@@ -118,7 +127,8 @@ mod tests {
 
     #[test]
     fn words_are_taken_in_order() {
-        let request = Request::new(Bytes::from_static(b"ECHO hi"), &SPANS);
+        let frame = Bytes::from_static(b"ECHO hi");
+        let request = Request::new(&frame, &SPANS);
         let mut words = request.words();
         assert_eq!((request.len(), words.len(), request.is_empty()), (3, 3, false));
         assert_eq!(words.peek().unwrap().as_bytes(), b"ECHO");
@@ -130,16 +140,27 @@ mod tests {
     #[test]
     fn kept_words_share_the_memory_of_the_request() {
         let frame = Bytes::from(b"ECHO hi".to_vec());
-        let request = Request::new(frame.clone(), &SPANS);
+        let request = Request::new(&frame, &SPANS);
         let kept: Vec<_> = request.words().map(Word::to_bytes).collect();
         assert_eq!(kept, [&b"ECHO"[..], b"hi", b""]);
         assert_eq!(kept[1].as_ptr(), frame[5..].as_ptr());
     }
 
     #[test]
+    fn a_request_behind_another_in_its_frame_has_its_own_words() {
+        let frame = Bytes::from(b"PINGECHO hi".to_vec());
+        let request = Request::at(&frame, 4, &SPANS);
+        assert_eq!(request.words().peek().unwrap().as_bytes(), b"ECHO");
+        let kept: Vec<_> = request.words().map(Word::to_bytes).collect();
+        assert_eq!(kept, [&b"ECHO"[..], b"hi", b""]);
+        assert_eq!(kept[1].as_ptr(), frame[9..].as_ptr());
+    }
+
+    #[test]
     fn a_span_beyond_the_request_is_an_empty_word() {
         let spans = [Span { start: 6, end: 9 }, Span { start: 3, end: 2 }];
-        let request = Request::new(Bytes::from_static(b"ECHO hi"), &spans);
+        let frame = Bytes::from_static(b"ECHO hi");
+        let request = Request::new(&frame, &spans);
         assert!(request.words().all(|word| word.is_empty()));
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sierradb_io::Mono;
 use sierradb_protocol::ErrorCode;
+use sierradb_protocol::command::Spec;
 use sierradb_protocol::command::table::{COMMANDS, position};
 
 use crate::limits::LATENCY_BUCKETS;
@@ -70,20 +71,46 @@ pub(crate) enum Ended {
     Rejected(ErrorCode),
 }
 
-/// What is counted of a request: its command in upper case, how long it took, how it ended.
-pub(crate) type Outcome = (Option<&'static str>, Duration, Ended);
+/// What is counted of a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome {
+    /// `None` for what is none.
+    pub(crate) command: Option<&'static Spec>,
+    /// When it was started.
+    pub(crate) started: Mono,
+    /// How it ended.
+    pub(crate) ended: Ended,
+}
 
-/// Outcomes not yet counted: requests of one pipeline are mostly alike, and are counted together.
-#[derive(Debug, Default)]
+impl Outcome {
+    /// Whether both are surely counted alike. Commands are not compared by their letters: each request would pay.
+    fn is_like(&self, other: &Self) -> bool {
+        let is_same_command = match (self.command, other.command) {
+            (Some(one), Some(other)) => std::ptr::eq(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        is_same_command && self.started == other.started && self.ended == other.ended
+    }
+}
+
+/// Outcomes of one moment not yet counted: requests of one pipeline are mostly alike, and are counted together.
+#[derive(Debug)]
 pub(crate) struct Tally {
+    now: Mono,
     alike: Option<Outcome>,
     requests: u64,
 }
 
 impl Tally {
+    /// For requests that end `now`.
+    pub(crate) fn new(now: Mono) -> Self {
+        Self { now, alike: None, requests: 0 }
+    }
+
     /// Adds one.
     pub(crate) fn add(&mut self, metrics: &Metrics, outcome: Outcome) {
-        if self.alike != Some(outcome) {
+        if self.alike.is_none_or(|alike| !alike.is_like(&outcome)) {
             self.count(metrics);
             self.alike = Some(outcome);
         }
@@ -93,7 +120,7 @@ impl Tally {
     /// Counts what was added.
     pub(crate) fn count(&mut self, metrics: &Metrics) {
         if let Some(outcome) = self.alike.take() {
-            metrics.count(outcome, std::mem::take(&mut self.requests));
+            metrics.count(outcome, self.now, std::mem::take(&mut self.requests));
         }
     }
 }
@@ -123,14 +150,15 @@ impl Metrics {
         }
     }
 
-    /// Counts `requests` that were alike.
-    fn count(&self, (name, took, ended): Outcome, requests: u64) {
+    /// Counts `requests` that were alike and ended `now`.
+    fn count(&self, outcome: Outcome, now: Mono, requests: u64) {
+        let Outcome { command, started, ended } = outcome;
         self.commands.add(requests);
         if let Ended::Failed(code) | Ended::Rejected(code) = ended {
             self.count_error(code, requests);
         }
-        if let Some(stats) = name.and_then(|name| self.command(name)) {
-            stats.count(took, ended, requests);
+        if let Some(stats) = command.and_then(|spec| self.command(spec.name)) {
+            stats.count(now.since(started), ended, requests);
         }
     }
 
@@ -233,6 +261,8 @@ fn top_of(bucket: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use sierradb_protocol::command::table::find;
+
     use super::*;
 
     #[test]
@@ -245,13 +275,22 @@ mod tests {
         assert_eq!(bucket_of(u64::MAX), LATENCY_BUCKETS - 1);
     }
 
+    /// A command that ends at `END`.
+    fn outcome(name: &str, took: Duration, ended: Ended) -> Outcome {
+        let nanos = u64::try_from(took.as_nanos()).unwrap();
+        Outcome { command: find(name.as_bytes()), started: Mono(END.0 - nanos), ended }
+    }
+
+    const END: Mono = Mono(1_000_000_000);
+
     #[test]
     fn percentiles_come_from_the_buckets() {
         let metrics = Metrics::new(Mono(0));
         for micros in 1..=100 {
-            metrics.count((Some("PING"), Duration::from_micros(micros), Ended::Well), 1);
+            metrics.count(outcome("PING", Duration::from_micros(micros), Ended::Well), END, 1);
         }
-        metrics.count((Some("PING"), Duration::ZERO, Ended::Rejected(ErrorCode::NoAuth)), 1);
+        let rejected = Ended::Rejected(ErrorCode::NoAuth);
+        metrics.count(outcome("PING", Duration::ZERO, rejected), END, 1);
         let stats = metrics.commands().next().unwrap();
         assert_eq!((stats.calls.get(), stats.rejected.get(), stats.failed.get()), (100, 1, 0));
         assert!((50..=56).contains(&stats.percentile(500)), "{}", stats.percentile(500));
@@ -263,23 +302,22 @@ mod tests {
     #[test]
     fn requests_that_are_alike_are_counted_as_if_one_by_one() {
         let [together, single] = [0; 2].map(|_| Metrics::new(Mono(0)));
-        let (ping, echo) = (Some("PING"), Some("ECHO"));
         let (short, long) = (Duration::from_micros(5), Duration::from_micros(500));
         let (well, failed) = (Ended::Well, Ended::Failed(ErrorCode::WrongVer));
         let outcomes = [
-            (ping, short, well),
-            (ping, short, well),
-            (ping, long, well),
-            (echo, long, well),
-            (echo, long, failed),
-            (echo, long, failed),
-            (None, long, Ended::Rejected(ErrorCode::Err)),
-            (ping, short, well),
+            ("PING", short, well),
+            ("PING", short, well),
+            ("PING", long, well),
+            ("ECHO", long, well),
+            ("ECHO", long, failed),
+            ("ECHO", long, failed),
+            ("no command", long, Ended::Rejected(ErrorCode::Err)),
+            ("PING", short, well),
         ];
-        let mut tally = Tally::default();
-        for outcome in outcomes {
-            tally.add(&together, outcome);
-            single.count(outcome, 1);
+        let mut tally = Tally::new(END);
+        for (name, took, ended) in outcomes {
+            tally.add(&together, outcome(name, took, ended));
+            single.count(outcome(name, took, ended), END, 1);
         }
         tally.count(&together);
         tally.count(&together);

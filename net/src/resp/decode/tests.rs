@@ -24,7 +24,12 @@ fn decode_in(bytes: &[u8], sizes: &[usize]) -> (Vec<Vec<Vec<u8>>>, Option<Protoc
             return (requests, None);
         }
         let (piece, tail) = rest.split_at(sizes.next().unwrap().clamp(1, rest.len()));
-        decoder.input().extend_from_slice(piece);
+        // Both ways in are one.
+        if tail.len() % 2 == 0 {
+            decoder.receive(piece);
+        } else {
+            decoder.input().extend_from_slice(piece);
+        }
         rest = tail;
     }
 }
@@ -147,6 +152,61 @@ fn access_given_by_a_request_counts_for_the_next_one() {
     assert_eq!(decoder.next().unwrap().unwrap().len(), 2);
     decoder.set_access(Access::Granted);
     assert_eq!(decoder.next(), Ok(None));
+}
+
+#[test]
+fn access_taken_by_a_request_is_missed_by_the_next_one() {
+    let mut decoder = Decoder::new(LIMIT);
+    decoder.receive(b"*1\r\n$5\r\nRESET\r\n*11\r\n");
+    assert_eq!(decoder.next().unwrap().unwrap().len(), 1);
+    decoder.set_access(Access::BeforeAuth);
+    assert_eq!(decoder.next(), Err(ProtocolError::CountBeforeAuth));
+}
+
+#[test]
+fn requests_that_arrive_together_share_their_memory() {
+    let mut decoder = Decoder::new(LIMIT);
+    let bytes = b"*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n".repeat(100);
+    decoder.receive(&bytes);
+    let mut kept = Vec::new();
+    while let Some(request) = decoder.next().unwrap() {
+        kept.push(request.words().nth(1).unwrap().to_bytes());
+    }
+    assert_eq!((kept.len(), decoder.buffered()), (100, 0));
+    assert!(decoder.frame.is_empty(), "nothing holds them beside those who keep them");
+    let distances =
+        kept.windows(2).map(|pair| pair[1].as_ptr() as usize - pair[0].as_ptr() as usize);
+    assert!(distances.into_iter().all(|distance| distance == bytes.len() / 100));
+}
+
+#[test]
+fn what_arrives_before_all_requests_are_taken_comes_behind_them() {
+    let mut decoder = Decoder::new(LIMIT);
+    decoder.receive(b"PING\r\nPING\r\nEC");
+    assert_eq!(decoder.next().unwrap().unwrap().len(), 1);
+    decoder.receive(b"HO a b\r\nPI");
+    assert_eq!(decoder.buffered(), "PING\r\nECHO a b\r\nPI".len());
+    let mut lens = Vec::new();
+    while let Some(request) = decoder.next().unwrap() {
+        lens.push(request.len());
+    }
+    assert_eq!((lens, decoder.buffered()), (vec![1, 3], 2));
+}
+
+#[test]
+fn a_long_beginning_stays_where_it_arrived() {
+    let mut decoder = Decoder::new(LIMIT);
+    let input = decoder.input_with_room(200_000);
+    input.extend_from_slice(b"PING\r\n*2\r\n$4\r\nECHO\r\n$100000\r\n");
+    input.extend_from_slice(&[b'x'; 90_000]);
+    let received = decoder.input().as_ptr_range();
+    assert_eq!(decoder.next().unwrap().unwrap().len(), 1);
+    assert_eq!(decoder.next(), Ok(None));
+    decoder.input().extend_from_slice(&[b'x'; 10_000]);
+    decoder.input().extend_from_slice(b"\r\n");
+    let kept = decoder.next().unwrap().unwrap().words().nth(1).unwrap().to_bytes();
+    assert_eq!(kept.len(), 100_000);
+    assert!(received.contains(&kept.as_ptr()), "not copied");
 }
 
 #[test]

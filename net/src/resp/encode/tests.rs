@@ -115,3 +115,16 @@ fn trees_and_streams_give_the_same_bytes() {
         ]
     );
 }
+
+#[test]
+fn an_id_is_written_as_others_write_it() {
+    let shown = |id: Uuid| (bytes(Dialect::Resp3, |e| e.uuid(id)), format!(r"+{id}\r\n"));
+    for number in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_0f1e_2d3c_4b5a_6978] {
+        let (ours, theirs) = shown(Uuid::from_u128(number));
+        assert_eq!(ours, theirs);
+    }
+    for byte in 0..=u8::MAX {
+        let (ours, theirs) = shown(Uuid::from_bytes([byte; 16]));
+        assert_eq!(ours, theirs);
+    }
+}

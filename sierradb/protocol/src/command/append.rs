@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use crate::args::{Args, Upper, parse_number, set_once};
+use crate::args::{Args, parse_number, set_once};
 use crate::command::request::Command;
 use crate::command::suggest::{Place, unknown_option};
 use crate::command::words::Words;
 use crate::id::parse_uuid;
+use crate::keyword::{exact_key, keyword_key};
 use crate::limits::{EVENT_OVERHEAD_BYTES, TIMESTAMP_MAX_MS};
 use crate::parse_error::ParseError;
 use crate::quote::Quoted;
@@ -99,12 +100,13 @@ impl EAppend {
         let mut partition_key = None;
         let mut place = Place::BehindEventName;
         while let Some(word) = args.next_word() {
-            let upper = Upper::of(&word);
-            if upper.as_bytes() == b"PARTITION_KEY" {
-                let key = args.uuid("PARTITION_KEY", "partition key")?;
-                set_once(&mut partition_key, "PARTITION_KEY", key)?;
-            } else if !options.take(upper.as_bytes(), args)? {
-                return Err(unknown_option(args.command(), OPTIONS, &word, place));
+            match Keyword::of(&word) {
+                Some(Keyword::PartitionKey) => {
+                    let key = args.uuid("PARTITION_KEY", "partition key")?;
+                    set_once(&mut partition_key, "PARTITION_KEY", key)?;
+                }
+                Some(Keyword::OfEvent(option)) => options.take(option, args)?,
+                None => return Err(unknown_option(args.command(), OPTIONS, &word, place)),
             }
             place = Place::Elsewhere;
         }
@@ -130,11 +132,11 @@ impl EMAppend {
             let stream_id = args.stream_id()?;
             let event_name = event_name(args, &stream_id)?;
             let mut options = EventOptions::default();
-            while let Some(option) = args.peek().map(|word| Upper::of(&word))
-                && is_event_option(option.as_bytes())
+            while let Some(Keyword::OfEvent(option)) =
+                args.peek().and_then(|word| Keyword::of(&word))
             {
                 args.word()?;
-                options.take(option.as_bytes(), args)?;
+                options.take(option, args)?;
             }
             events.push(options.into_event(stream_id, event_name));
         }
@@ -147,6 +149,28 @@ impl EMAppend {
     }
 }
 
+/// A keyword of EAPPEND.
+enum Keyword {
+    PartitionKey,
+    OfEvent(EventOption),
+}
+
+/// An option of one event.
+enum EventOption {
+    EventId,
+    ExpectedVersion,
+    Timestamp,
+    Payload,
+    Metadata,
+}
+
+const PARTITION_KEY: u128 = keyword_key("PARTITION_KEY");
+const EVENT_ID: u128 = keyword_key("EVENT_ID");
+const EXPECTED_VERSION: u128 = keyword_key("EXPECTED_VERSION");
+const TIMESTAMP: u128 = keyword_key("TIMESTAMP");
+const PAYLOAD: u128 = keyword_key("PAYLOAD");
+const METADATA: u128 = keyword_key("METADATA");
+
 /// The options of one event while they are read.
 #[derive(Debug, Default)]
 struct EventOptions {
@@ -158,34 +182,32 @@ struct EventOptions {
 }
 
 impl EventOptions {
-    /// Takes the value of `option`; false if that is none of an event.
-    fn take(&mut self, option: &[u8], args: &mut Args<'_>) -> Result<bool, ParseError> {
+    /// Takes the value of `option`.
+    fn take(&mut self, option: EventOption, args: &mut Args<'_>) -> Result<(), ParseError> {
         match option {
-            b"EVENT_ID" => {
+            EventOption::EventId => {
                 let id = args.uuid("EVENT_ID", "event id")?;
-                set_once(&mut self.event_id, "EVENT_ID", id)?;
+                set_once(&mut self.event_id, "EVENT_ID", id)
             }
-            b"EXPECTED_VERSION" => {
+            EventOption::ExpectedVersion => {
                 let read = ExpectedVersion::from_word;
                 let fault = |word| ParseError::InvalidExpectedVersion { word };
                 let expected = args.read("EXPECTED_VERSION", read, fault)?;
-                set_once(&mut self.expected_version, "EXPECTED_VERSION", expected)?;
+                set_once(&mut self.expected_version, "EXPECTED_VERSION", expected)
             }
-            b"TIMESTAMP" => {
+            EventOption::Timestamp => {
                 let read = |word: &[u8]| parse_number(word).filter(|ms| *ms <= TIMESTAMP_MAX_MS);
                 let fault = |word| ParseError::InvalidTimestamp { word };
                 let timestamp_ms = args.read("TIMESTAMP", read, fault)?;
-                set_once(&mut self.timestamp_ms, "TIMESTAMP", timestamp_ms)?;
+                set_once(&mut self.timestamp_ms, "TIMESTAMP", timestamp_ms)
             }
-            b"PAYLOAD" => {
-                set_once(&mut self.payload, "PAYLOAD", args.value("PAYLOAD")?.to_bytes())?
+            EventOption::Payload => {
+                set_once(&mut self.payload, "PAYLOAD", args.value("PAYLOAD")?.to_bytes())
             }
-            b"METADATA" => {
-                set_once(&mut self.metadata, "METADATA", args.value("METADATA")?.to_bytes())?
+            EventOption::Metadata => {
+                set_once(&mut self.metadata, "METADATA", args.value("METADATA")?.to_bytes())
             }
-            _ => return Ok(false),
         }
-        Ok(true)
     }
 
     fn into_event(self, stream_id: StreamId, event_name: EventName) -> AppendEvent {
@@ -201,26 +223,36 @@ impl EventOptions {
     }
 }
 
-fn is_event_option(upper: &[u8]) -> bool {
-    matches!(upper, b"EVENT_ID" | b"EXPECTED_VERSION" | b"TIMESTAMP" | b"PAYLOAD" | b"METADATA")
+impl Keyword {
+    /// The keyword a word is, in any case.
+    fn of(word: &[u8]) -> Option<Self> {
+        Some(match exact_key(word)? {
+            PAYLOAD => Self::OfEvent(EventOption::Payload),
+            METADATA => Self::OfEvent(EventOption::Metadata),
+            EVENT_ID => Self::OfEvent(EventOption::EventId),
+            EXPECTED_VERSION => Self::OfEvent(EventOption::ExpectedVersion),
+            TIMESTAMP => Self::OfEvent(EventOption::Timestamp),
+            PARTITION_KEY => Self::PartitionKey,
+            _ => return None,
+        })
+    }
 }
 
 /// An option keyword where a stream id is due: the event before it was ended too early.
 fn refuse_keyword(word: &[u8]) -> Result<(), ParseError> {
-    let upper = Upper::of(word);
-    if upper.as_bytes() == b"PARTITION_KEY" {
-        return Err(ParseError::PartitionKeyOfEvent);
+    match Keyword::of(word) {
+        Some(Keyword::PartitionKey) => Err(ParseError::PartitionKeyOfEvent),
+        Some(Keyword::OfEvent(_)) => Err(ParseError::KeywordAsStreamId { word: Quoted::new(word) }),
+        None => Ok(()),
     }
-    if is_event_option(upper.as_bytes()) {
-        return Err(ParseError::KeywordAsStreamId { word: Quoted::new(word) });
-    }
-    Ok(())
 }
 
 /// The event name; an upper-case option keyword in its place means that it was forgotten.
 fn event_name(args: &mut Args<'_>, stream_id: &StreamId) -> Result<EventName, ParseError> {
-    let is_name = |word: &[u8]| !is_event_option(word) && word != b"PARTITION_KEY";
-    if !args.peek().is_some_and(|word| is_name(&word)) {
+    // No keyword has a lower-case letter, and nearly every name has one.
+    let is_keyword =
+        |word: &[u8]| !word.iter().any(u8::is_ascii_lowercase) && Keyword::of(word).is_some();
+    if args.peek().is_none_or(|word| is_keyword(&word)) {
         let stream = Quoted::new(stream_id.as_bytes());
         return Err(ParseError::MissingEventName { stream });
     }

@@ -119,7 +119,7 @@ impl Command {
             span
         };
         let spans: Vec<_> = words.iter().map(span).collect();
-        Self::parse(&Request::new(words.concat().into(), &spans))
+        Self::parse(&Request::new(&words.concat().into(), &spans))
     }
 
     /// The words of the request, command name first. Options with their default value are left out.

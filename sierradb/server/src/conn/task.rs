@@ -132,8 +132,12 @@ impl ConnectionTask {
     }
 
     fn take_requests(&mut self) -> bool {
+        // The budget of the node is looked at once: all connections write to it, and it counts whole wake-ups.
+        if self.shared.budget.is_exhausted() {
+            return false;
+        }
         let mut now = None;
-        while self.wants_requests() && !self.connection.outgoing().is_over_budget() {
+        while self.session.takes_requests() && !self.connection.outgoing().is_over_budget() {
             let next = self.connection.decoder().next();
             if let Ok(None) = next {
                 break;
@@ -244,8 +248,12 @@ impl ConnectionTask {
 
     fn count_bytes(&mut self) {
         let (received, sent) = (self.connection.received_bytes(), self.connection.sent_bytes());
-        self.shared.metrics.input_bytes.add(received - self.received);
-        self.shared.metrics.output_bytes.add(sent - self.sent);
+        if received > self.received {
+            self.shared.metrics.input_bytes.add(received - self.received);
+        }
+        if sent > self.sent {
+            self.shared.metrics.output_bytes.add(sent - self.sent);
+        }
         (self.received, self.sent) = (received, sent);
     }
 
@@ -259,7 +267,7 @@ impl ConnectionTask {
                 return;
             }
             while let Ok(Turn::Received) = connection.turn(Reading::On).await {
-                connection.decoder().input().clear();
+                connection.decoder().clear();
             }
         };
         if io.timeout(LINGER_TIMEOUT, read_on).await.is_none() {

@@ -64,7 +64,7 @@ fn queue(
     caller: &mut Caller<'_>,
     partition: PartitionId,
     transaction: Transaction,
-    streams: Option<Vec<StreamId>>,
+    streams: Option<Box<[StreamId]>>,
 ) -> Work {
     let size_bytes = usize::try_from(transaction.size_bytes()).unwrap_or(usize::MAX);
     let arrival = caller.arrival();

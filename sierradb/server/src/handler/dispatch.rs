@@ -73,11 +73,15 @@ pub(crate) fn target(database: &Database, command: &Command) -> Target {
 
 /// Starts `command`, whose target was found before.
 pub(crate) fn run(caller: &mut Caller<'_>, command: Command, target: Target) -> Work {
+    // Before all others: a command is large, and each match of two values by value moves it.
+    let command = match (command, &target) {
+        (Command::EAppend(append), Target::Append(key, at)) => {
+            return append::one(caller, key, *at, append);
+        }
+        (command, _) => command,
+    };
     match (command, target) {
         (_, Target::Refused(refusal)) => Work::Done(refusal.into()),
-        (Command::EAppend(append), Target::Append(key, at)) => {
-            append::one(caller, &key, at, append)
-        }
         (Command::EMAppend(append), Target::Append(_, at)) => append::many(caller, at, append),
         (Command::EScan(scan), Target::Read(at)) => read::stream(caller, at, scan),
         (Command::EPScan(scan), Target::Read(at)) => read::partition(caller, at, scan),

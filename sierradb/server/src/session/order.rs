@@ -23,6 +23,7 @@ use std::task::{Context, Poll};
 use sierradb::{AppendError, AppendResult, PendingAppend};
 use sierradb_io::{Fut, Mono};
 use sierradb_net::Dialect;
+use sierradb_protocol::command::Spec;
 use sierradb_protocol::{PartitionId, StreamId};
 
 use crate::errors;
@@ -57,7 +58,7 @@ pub(crate) enum Work {
         /// Its size by the rule of the transaction limit.
         size_bytes: usize,
         /// For EMAPPEND: the stream ids as written.
-        streams: Option<Vec<StreamId>>,
+        streams: Option<Box<[StreamId]>>,
     },
     /// A read in work.
     Read {
@@ -76,8 +77,8 @@ pub(crate) enum Work {
 /// What is remembered of a request until its reply is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ticket {
-    /// Name of the command in upper case; `None` for what is none.
-    pub(crate) command: Option<&'static str>,
+    /// The command; `None` for what is none.
+    pub(crate) command: Option<&'static Spec>,
     /// When it was started.
     pub(crate) started: Mono,
     /// How its reply is written.
@@ -154,44 +155,32 @@ impl Order {
         self.slots.push_back(Slot { ticket, work });
     }
 
-    /// Drives what is in work and hands over each reply that is due, in order, until one is not there yet or
-    /// `deliver` has had enough (returns `false`).
-    pub(crate) fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        mut deliver: impl FnMut(&Ticket, Reply) -> bool,
-    ) {
-        self.poll_reads(context);
-        while let Some(slot) = self.slots.front_mut() {
-            let answer = match &mut slot.work {
-                Work::Append { pending, .. } => match Pin::new(pending).poll(context) {
-                    Poll::Ready(answer) => Some(answer),
-                    Poll::Pending => return,
-                },
-                Work::Read { .. } | Work::Subscribe { .. } => return,
-                Work::Done(_) => None,
-            };
-            let Some(Slot { ticket, work }) = self.slots.pop_front() else { return };
-            self.first += 1;
-            let reply = match (work, answer) {
-                (Work::Append { streams, size_bytes, .. }, Some(answer)) => {
-                    self.appends -= 1;
-                    self.append_bytes -= size_bytes;
-                    reply_to_append(answer, streams)
-                }
-                (Work::Done(reply), _) => {
-                    self.held_bytes = self.held_bytes.saturating_sub(reply.held_bytes());
-                    reply
-                }
-                _ => unreachable!("nothing else is taken out above"),
-            };
-            if !deliver(&ticket, reply) {
-                return;
+    /// The next reply that is due, in order; `None` if it is not there yet. `context` is woken when it may be, once
+    /// reads were [driven](Self::poll_reads).
+    pub(crate) fn next_due(&mut self, context: &mut Context<'_>) -> Option<(Ticket, Reply)> {
+        let Slot { ticket, work } = self.slots.front_mut()?;
+        let ticket = *ticket;
+        let reply = match work {
+            Work::Append { pending, streams, size_bytes, .. } => {
+                let Poll::Ready(answer) = Pin::new(pending).poll(context) else { return None };
+                self.appends -= 1;
+                self.append_bytes -= *size_bytes;
+                reply_to_append(answer, streams.take())
             }
-        }
+            Work::Read { .. } | Work::Subscribe { .. } => return None,
+            Work::Done(reply) => {
+                let reply = std::mem::replace(reply, Reply::OK);
+                self.held_bytes = self.held_bytes.saturating_sub(reply.held_bytes());
+                reply
+            }
+        };
+        drop(self.slots.pop_front());
+        self.first += 1;
+        Some((ticket, reply))
     }
 
-    fn poll_reads(&mut self, context: &mut Context<'_>) {
+    /// Drives reads in work.
+    pub(crate) fn poll_reads(&mut self, context: &mut Context<'_>) {
         if self.reads.is_empty() {
             return;
         }
@@ -216,7 +205,7 @@ impl Order {
 
 fn reply_to_append(
     answer: Result<AppendResult, AppendError>,
-    streams: Option<Vec<StreamId>>,
+    streams: Option<Box<[StreamId]>>,
 ) -> Reply {
     match (answer, streams) {
         (Ok(result), None) => Reply::Appended(result),

@@ -32,7 +32,7 @@ pub(crate) enum Reply {
     /// EAPPEND was stored.
     Appended(AppendResult),
     /// EMAPPEND was stored; the stream ids as the client wrote them, in order.
-    AppendedMany(AppendResult, Vec<StreamId>),
+    AppendedMany(AppendResult, Box<[StreamId]>),
     /// EGET.
     Event(Option<Box<EventRecord>>),
     /// ESCAN, EPSCAN.

@@ -50,7 +50,7 @@ impl State {
     }
 
     /// The RESP2 mode in which a connection with subscriptions runs only what belongs to them.
-    pub(crate) fn is_subscriber(&self, subscriptions: usize) -> bool {
-        self.dialect == Dialect::Resp2 && subscriptions > 0
+    pub(crate) fn is_subscriber(&self, subscriptions: impl FnOnce() -> usize) -> bool {
+        self.dialect == Dialect::Resp2 && subscriptions() > 0
     }
 }

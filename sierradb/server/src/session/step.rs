@@ -10,13 +10,13 @@ use std::task::Context;
 use sierradb::Arrival;
 use sierradb_io::{Mono, TaskName};
 use sierradb_net::{Outgoing, ProtocolError};
-use sierradb_protocol::command::{Command, table};
+use sierradb_protocol::command::{Command, Spec, table};
 use sierradb_protocol::{ErrorCode, ParseError, Refusal, Request, Word};
 
 use crate::clients::Client;
 use crate::handler::{self, Caller, Target};
 use crate::ids::Ids;
-use crate::metrics::Tally;
+use crate::metrics::{Outcome, Tally};
 use crate::session::order::{Order, Ticket, Touches, Work};
 use crate::session::state::{ReplyMode, State};
 use crate::session::{Prepared, Reply};
@@ -42,7 +42,7 @@ pub(crate) struct Session {
     /// No further request is taken.
     is_closing: bool,
     /// The command started last.
-    ran: &'static str,
+    ran: Option<&'static Spec>,
 }
 
 struct Waiting {
@@ -63,7 +63,7 @@ impl Session {
             waiting: None,
             is_subscribing: false,
             is_closing: false,
-            ran: "",
+            ran: None,
             shared,
             client,
             state,
@@ -121,7 +121,7 @@ impl Session {
             Ok(command) => match self.refuse(&command) {
                 Some(refusal) => {
                     let error = (refusal.code(), refusal.to_string());
-                    self.reject(error, Some(command.spec().name), now);
+                    self.reject(error, Some(command.spec()), now);
                 }
                 None => {
                     let target = handler::target(&self.shared.database, &command);
@@ -135,7 +135,7 @@ impl Session {
             Err(error) => {
                 let name = request.words().next().map(Word::as_bytes).unwrap_or_default();
                 let error = self.hide(&error, name);
-                self.reject(error, table::find(name).map(|spec| spec.name), now);
+                self.reject(error, table::find(name), now);
             }
         }
     }
@@ -165,7 +165,8 @@ impl Session {
         if !self.state.is_authenticated && !spec.runs_before_login() {
             return Some(Refusal::NotLoggedIn);
         }
-        if self.state.is_subscriber(self.members.count()) && !spec.runs_in_subscriber_mode() {
+        let is_subscriber = self.state.is_subscriber(|| self.members.count());
+        if is_subscriber && !spec.runs_in_subscriber_mode() {
             return Some(Refusal::SubscriberMode { command: spec.name });
         }
         None
@@ -174,14 +175,14 @@ impl Session {
     fn reject(
         &mut self,
         (code, text): (ErrorCode, String),
-        command: Option<&'static str>,
+        command: Option<&'static Spec>,
         now: Mono,
     ) {
         let ticket = self.ticket(command, now);
         self.order.push(ticket, Work::Done(Reply::Rejected(code, text)));
     }
 
-    fn ticket(&mut self, command: Option<&'static str>, started: Mono) -> Ticket {
+    fn ticket(&mut self, command: Option<&'static Spec>, started: Mono) -> Ticket {
         let is_muted = self.state.next_is_muted();
         Ticket { command, started, dialect: self.state.dialect, is_muted }
     }
@@ -198,8 +199,8 @@ impl Session {
 
     /// Starts a request that may be in work beside those before it.
     fn start(&mut self, command: Command, target: Target, now: Mono) {
-        let name = command.spec().name;
-        let before = self.ticket(Some(name), now);
+        let spec = command.spec();
+        let before = self.ticket(Some(spec), now);
         let replies_before = self.state.replies;
         let mut caller = Caller {
             shared: &self.shared,
@@ -211,9 +212,9 @@ impl Session {
             arrival: &mut self.arrival,
             asks_close: false,
         };
-        if self.ran != name {
-            self.ran = name;
-            caller.client.runs(name);
+        if self.ran.is_none_or(|ran| !std::ptr::eq(ran, spec)) {
+            self.ran = Some(spec);
+            caller.client.runs(spec.name);
         }
         let work = handler::run(&mut caller, command, target);
         self.is_closing |= caller.asks_close;
@@ -232,37 +233,55 @@ impl Session {
 
     /// Drives requests in work and writes replies that are due; true if anything moved.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>, out: &mut Outgoing) -> bool {
-        let mut moved = false;
-        let mut order = std::mem::take(&mut self.order);
-        let (mut now, mut tally) = (None, Tally::default());
-        order.poll(context, |ticket, reply| {
-            let now = *now.get_or_insert_with(|| self.shared.io.clock().now());
-            let took = now.since(ticket.started);
-            tally.add(&self.shared.metrics, (ticket.command, took, reply.ended()));
-            self.deliver(ticket, reply, out);
-            moved = true;
-            !out.is_over_budget()
-        });
-        tally.count(&self.shared.metrics);
-        self.order = order;
-        if self.waiting.is_some() {
-            let now = now.unwrap_or_else(|| self.shared.io.clock().now());
-            moved |= self.start_waiting(now);
+        self.order.poll_reads(context);
+        let first = self.order.next_due(context);
+        if first.is_none() && self.waiting.is_none() {
+            return false;
         }
-        moved
+        let now = self.shared.io.clock().now();
+        let has_replied = first.is_some();
+        if let Some(first) = first {
+            self.deliver(first, context, out, now);
+        }
+        self.start_waiting(now) || has_replied
     }
 
-    fn deliver(&mut self, ticket: &Ticket, reply: Reply, out: &mut Outgoing) {
-        if !ticket.is_muted {
-            reply.write(&mut out.reply(ticket.dialect));
-        }
-        match reply {
-            Reply::Subscribed(prepared) => {
-                self.is_subscribing = false;
-                self.subscribe(*prepared, out);
+    /// Writes `first` and the replies that are due behind it, as far as there is room.
+    fn deliver(
+        &mut self,
+        first: (Ticket, Reply),
+        context: &mut Context<'_>,
+        out: &mut Outgoing,
+        now: Mono,
+    ) {
+        let mut tally = Tally::new(now);
+        let mut replies = out.replies();
+        let mut due = Some(first);
+        let mut subscribed = None;
+        while let Some((ticket, reply)) = due {
+            let Ticket { command, started, dialect, is_muted } = ticket;
+            tally.add(&self.shared.metrics, Outcome { command, started, ended: reply.ended() });
+            if !is_muted {
+                reply.write(replies.to(dialect));
             }
-            Reply::Failed(..) => self.is_subscribing = false,
-            _ => {}
+            match reply {
+                Reply::Subscribed(prepared) => {
+                    subscribed = Some(prepared);
+                    break;
+                }
+                Reply::Failed(..) => self.is_subscribing = false,
+                _ => {}
+            }
+            if replies.is_over_budget() {
+                break;
+            }
+            due = self.order.next_due(context);
+        }
+        drop(replies);
+        tally.count(&self.shared.metrics);
+        if let Some(prepared) = subscribed {
+            self.is_subscribing = false;
+            self.subscribe(*prepared, out);
         }
     }
 

@@ -73,7 +73,7 @@ fn payloads_are_slices_of_the_request() {
     let request = Bytes::from(b"EAPPEND s E PAYLOAD 12345".to_vec());
     let spans =
         [0..7, 8..9, 10..11, 12..19, 20..25].map(|Range { start, end }| Span { start, end });
-    match Command::parse(&Request::new(request.clone(), &spans)).unwrap() {
+    match Command::parse(&Request::new(&request, &spans)).unwrap() {
         Command::EAppend(command) => {
             assert_eq!(command.event.payload.as_ptr(), request[20..].as_ptr());
         }
