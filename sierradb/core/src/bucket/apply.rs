@@ -115,10 +115,14 @@ impl SoloBucket {
         written: &Written,
         end: LogPosition,
     ) -> Vec<PartitionId> {
-        let mut touched: Vec<PartitionId> = Vec::new();
         let mut segments = self.shelf.write();
         let crate::index::lookup::Segments { live, recent, .. } = &mut *segments;
         let active = live.last_mut().expect("a bucket has an active segment");
+        let events = || applied.iter().flat_map(|planned| &planned.events);
+        let places = events().filter_map(|event| event.place);
+        let here = places.filter(|place| place.segment == active.file.number);
+        active.index.touch(events().map(|event| event.id_hash), here.map(|place| place.stream));
+        let mut ends = Vec::new();
         let places = (written.first_index..).zip(&written.offsets);
         for (planned, (index, offset)) in applied.iter().zip(places) {
             assert_eq!(planned.index, index, "entries are committed in order");
@@ -140,17 +144,18 @@ impl SoloBucket {
             let is_half = mutant!(self.io, half_transaction) && entry.event_count > 1;
             let next_sequence = entry.first_sequence + u64::from(entry.event_count);
             let partition = PartitionId::new(entry.partition);
-            self.feed.raise(partition, next_sequence - u64::from(is_half));
-            if !touched.contains(&partition) {
-                touched.push(partition);
-            }
+            note_end(&mut ends, partition, next_sequence - u64::from(is_half));
         }
         active.end_frame(end);
+        // Once per partition: a number that others read is slow to change.
+        for (partition, next_sequence) in &ends {
+            self.feed.raise(*partition, *next_sequence);
+        }
         for (offset, bytes) in &written.stretches {
             recent.push(active.file.number, *offset, bytes.clone());
         }
         active.file.data.raise_stable_end(active.used_len);
-        touched
+        ends.into_iter().map(|(partition, _)| partition).collect()
     }
 
     fn maintain_if_due(&self) {
@@ -242,6 +247,14 @@ impl LiveSegment {
     /// Whether a checkpoint of it is due by size.
     pub(crate) fn wants_delta(&self) -> bool {
         self.used_len - self.checkpointed_len >= crate::limits::DELTA_LOG_BYTES
+    }
+}
+
+/// Notes up to where a partition goes now.
+fn note_end(ends: &mut Vec<(PartitionId, u64)>, partition: PartitionId, next_sequence: u64) {
+    match ends.iter_mut().find(|end| end.0 == partition) {
+        Some(end) => end.1 = next_sequence,
+        None => ends.push((partition, next_sequence)),
     }
 }
 

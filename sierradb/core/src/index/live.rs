@@ -192,6 +192,18 @@ impl LiveIndex {
         });
     }
 
+    /// Looks at the places that events of many frames will change. Each is far from the processor; met one by one on
+    /// the way through the frames they cost a wait each, met at once they come together.
+    pub(crate) fn touch(
+        &self,
+        id_hashes: impl IntoIterator<Item = u32>,
+        streams: impl IntoIterator<Item = StreamRef>,
+    ) {
+        let ids = id_hashes.into_iter().fold(0, |seen, hash| seen ^ self.ids.touch(hash));
+        let streams = streams.into_iter().fold(0, |seen, stream| seen ^ self.streams.touch(stream));
+        std::hint::black_box(ids ^ streams); // else the looks are left out as useless
+    }
+
     fn push_events<E>(
         &mut self,
         frame: LiveFrame,

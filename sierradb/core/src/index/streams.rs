@@ -159,6 +159,11 @@ impl StreamTable {
         std::mem::replace(&mut entry.last_ordinal, ordinal)
     }
 
+    /// Looks at a stream, so that it is at hand when its next event is noted.
+    pub(crate) fn touch(&self, stream: StreamRef) -> u32 {
+        self.entries.get(stream.0).map_or(0, |entry| entry.last_ordinal)
+    }
+
     pub(crate) fn span(&self, stream: StreamRef) -> Option<StreamSpan> {
         let entry = self.entries.get(stream.0)?;
         Some(StreamSpan {

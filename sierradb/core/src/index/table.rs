@@ -60,6 +60,12 @@ impl OrdinalTable {
         self.blocks.push(block);
     }
 
+    /// Looks at where an insert under `hash` would begin, so that what lies there is at hand by then.
+    pub(crate) fn touch(&self, hash: u32) -> u32 {
+        let slot = self.blocks.last().and_then(|block| block.slots.get(block.home(hash)));
+        slot.copied().unwrap_or(0)
+    }
+
     /// Appends to `out` every ordinal noted under `hash`, newest first, and rarely others.
     pub(crate) fn candidates(&self, hash: u32, out: &mut Vec<u32>) {
         for block in self.blocks.iter().rev() {
