@@ -1,5 +1,7 @@
 //! Named bounds of this crate.
 
+use std::time::Duration;
+
 /// Page-cache misses waiting for a reader thread; beyond it the reading task waits.
 pub const READ_QUEUE: usize = 256;
 
@@ -11,6 +13,9 @@ pub const SYNC_QUEUE: usize = 64;
 
 /// Threads that carry out durable writes begun by others: so many files are synced at a time.
 pub const SYNC_THREADS: usize = 8;
+
+/// How long the release of a directory's lock waits for writes that nobody waits for; then it is released behind them.
+pub const LOCK_RELEASE_WAIT: Duration = Duration::from_secs(1);
 
 /// Connections the kernel holds for a listener that has not yet accepted them; more are refused or retried.
 pub const LISTEN_BACKLOG: u32 = 1_024;
@@ -32,4 +37,4 @@ pub const SIM_STREAM_BYTES: usize = 65_536;
 
 /// Simulated time after which [`sim::run`](crate::sim::run) takes its body for stuck.
 #[cfg(feature = "sim")]
-pub const SIM_RUN_LIMIT: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
+pub const SIM_RUN_LIMIT: Duration = Duration::from_secs(24 * 3_600);

@@ -175,6 +175,7 @@ impl Connection {
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Turn>> {
         let room = self.decoder.missing().clamp(self.chunk, limits::READ_CHUNK_MAX_BYTES);
         let count = if room <= limits::SMALL_READ_BYTES {
+            self.decoder.give_back_above(room);
             ready!(self.poll_read_little(context))?
         } else {
             let buffer = self.decoder.input_with_room(room);

@@ -114,20 +114,23 @@ impl Disk for OsDisk {
             assert_may_block(DiskOp::Lock, path);
             let held = lock(path).map_err(|e| disk_error(DiskOp::Lock, path, None, &e))?;
             let writes = Arc::clone(&self.helpers.writes);
-            Ok(DirLock::new(Box::new(Held { _file: held, writes })))
+            Ok(DirLock::new(Box::new(Held { file: Some(held), writes })))
         })
     }
 }
 
-/// A locked directory. Whoever locks it next finds no write of ours still under way.
+/// A locked directory. Whoever locks it next finds no durable write that was begun here still under way.
 struct Held {
-    _file: fs::File,
+    /// Taken when dropped.
+    file: Option<fs::File>,
     writes: Arc<WritesUnderWay>,
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.writes.wait();
+        if let Some(file) = self.file.take() {
+            self.writes.release_behind(file);
+        }
     }
 }
 

@@ -110,17 +110,20 @@ impl File for OsFile {
         let inner = Arc::clone(&self.inner);
         let bufs = Arc::new(bufs);
         let handed = Arc::clone(&bufs);
-        let under_way = self.helpers.writes.begin();
+        let (under_way, ours) = (self.helpers.writes.begin(), self.helpers.writes.begin());
         let begun = self.helpers.syncers.begin(move || {
             let outcome = inner.write_durably(&handed, offset);
             drop(under_way);
             outcome
         });
+        let ours = begun.is_none().then_some(ours);
         Box::pin(async move {
-            match begun {
+            let outcome = match begun {
                 Some(answer) => answer.await.expect("a helper answers unless its work panics"),
                 None => self.inner.write_durably(&bufs, offset),
-            }
+            };
+            drop(ours);
+            outcome
         })
     }
 

@@ -4,6 +4,7 @@
 //! task wait, never its thread.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -27,8 +28,15 @@ pub(super) struct Helpers {
 /// Counts writes that nobody may be waiting for any more.
 #[derive(Debug, Default)]
 pub(super) struct WritesUnderWay {
-    count: Mutex<usize>,
+    now: Mutex<UnderWay>,
     none: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct UnderWay {
+    count: usize,
+    /// Released when there is none.
+    locks: Vec<File>,
 }
 
 /// One of them; over when dropped.
@@ -36,28 +44,31 @@ pub(super) struct WriteUnderWay(Arc<WritesUnderWay>);
 
 impl WritesUnderWay {
     pub(super) fn begin(self: &Arc<Self>) -> WriteUnderWay {
-        *self.count() += 1;
+        self.now().count += 1;
         WriteUnderWay(Arc::clone(self))
     }
 
-    /// Waits until there is none.
-    pub(super) fn wait(&self) {
-        let mut count = self.count();
-        while *count > 0 {
-            count = self.none.wait(count).unwrap_or_else(PoisonError::into_inner);
+    /// Releases `lock` when there is none. Waits for that, but not for long: a disk may hang for ever.
+    pub(super) fn release_behind(&self, lock: File) {
+        let is_any = |now: &mut UnderWay| now.count > 0;
+        let waited = self.none.wait_timeout_while(self.now(), limits::LOCK_RELEASE_WAIT, is_any);
+        let (mut now, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if now.count > 0 {
+            now.locks.push(lock);
         }
     }
 
-    fn count(&self) -> MutexGuard<'_, usize> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    fn now(&self) -> MutexGuard<'_, UnderWay> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for WriteUnderWay {
     fn drop(&mut self) {
-        let mut count = self.0.count();
-        *count -= 1;
-        if *count == 0 {
+        let mut now = self.0.now();
+        now.count -= 1;
+        if now.count == 0 {
+            now.locks.clear();
             self.0.none.notify_all();
         }
     }

@@ -74,9 +74,6 @@ impl Decoder {
     /// Takes received bytes, behind those already there.
     pub fn receive(&mut self, bytes: &[u8]) {
         let room = bytes.len().max(limits::READ_CHUNK_MIN_BYTES);
-        if self.buffer.is_empty() && self.buffer.capacity() / 4 > room {
-            self.buffer = BytesMut::new(); // of busier times
-        }
         // What is left of a buffer whose requests are still in work is filled first.
         if self.buffer.capacity() - self.buffer.len() < bytes.len() {
             self.make_room(room);
@@ -93,14 +90,20 @@ impl Decoder {
     /// is left of a buffer whose requests are still in work is worth filling. An empty buffer that is much larger is
     /// given back.
     pub fn input_with_room(&mut self, room: usize) -> &mut BytesMut {
-        if self.buffer.is_empty() && self.buffer.capacity() / 4 > room {
-            self.buffer = BytesMut::new();
-        }
+        self.give_back_above(room);
         let least = if self.missing() > 0 { room } else { room / 4 };
         if self.buffer.capacity() - self.buffer.len() < least {
             self.make_room(room);
         }
         &mut self.buffer
+    }
+
+    /// Gives back an empty buffer of busier times, if it has much more than `room`. To be called before a wait: nobody
+    /// knows how long that will be.
+    pub fn give_back_above(&mut self, room: usize) {
+        if self.buffer.is_empty() && self.buffer.capacity() / 4 > room {
+            self.buffer = BytesMut::new();
+        }
     }
 
     fn make_room(&mut self, room: usize) {

@@ -77,7 +77,8 @@ impl Database {
     }
 
     /// The same for who has read the clocks already, for several appends at once. Times of appends never go back in a
-    /// bucket, whatever is given here.
+    /// bucket, whatever is given here; a wall time beyond the latest timestamp counts as that one. The other time must
+    /// come from the clock of this database's world, since the wait for the disk is counted from it.
     pub fn begin_append_at(&self, transaction: Transaction, arrival: Arrival) -> PendingAppend {
         self.store.begin_append(transaction, Some(arrival))
     }

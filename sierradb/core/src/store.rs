@@ -169,7 +169,7 @@ impl Store {
         transaction: Transaction,
         arrival: Option<Arrival>,
     ) -> PendingAppend {
-        let arrival = arrival.unwrap_or_else(|| Arrival::now(&self.io));
+        let arrival = arrival.unwrap_or_else(|| Arrival::now(&self.io)).within_limits();
         match self.check(&transaction) {
             Ok((bucket, partition)) => bucket.begin_append(transaction, partition, arrival),
             Err(error) => PendingAppend::ready(Err(error)),

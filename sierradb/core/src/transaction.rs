@@ -74,6 +74,11 @@ impl Arrival {
     pub(crate) fn now(io: &Io) -> Self {
         Self { now: io.clock().now(), wall_ns: io.clock().wall_ns() }
     }
+
+    /// The same with a wall time that an event can have.
+    pub(crate) fn within_limits(self) -> Self {
+        Self { wall_ns: self.wall_ns.min(MAX_TIMESTAMP_NS), ..self }
+    }
 }
 
 /// The partition key of a stream for which none is chosen, and the stream it was made from: to make it takes as long as

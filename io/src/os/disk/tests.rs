@@ -145,6 +145,12 @@ fn a_lock_is_released_behind_the_writes_that_nobody_waits_for() {
         drop(under_way);
         told.recv().unwrap();
     });
+    let lock = wait(disk.lock(&dir.path().join("lock"))).unwrap();
+    let hanging = writes.begin();
+    drop(lock);
+    let early = wait(disk.lock(&dir.path().join("lock"))).unwrap_err();
+    assert_eq!(early.kind, DiskErrorKind::Locked, "given up over a write");
+    drop(hanging);
     wait(disk.lock(&dir.path().join("lock"))).unwrap();
     let big = Bytes::from(vec![7; 8 << 20]);
     let lock = wait(disk.lock(&dir.path().join("other"))).unwrap();

@@ -100,15 +100,30 @@ impl Answers {
     }
 
     /// Gives them.
-    pub(crate) fn give(self) {
-        for waker in self.wakers {
-            waker.wake();
-        }
-        for (waiter, answer) in self.given {
+    pub(crate) fn give(mut self) {
+        self.wake_all();
+        for (waiter, answer) in std::mem::take(&mut self.given) {
             waiter.answer(answer);
         }
     }
+
+    fn wake_all(&mut self) {
+        while let Some(waker) = self.wakers.pop() {
+            waker.wake();
+        }
+    }
 }
+
+impl Drop for Answers {
+    /// Whoever is to be woken is on no list any more: a panic at the desk must not leave him asleep.
+    fn drop(&mut self) {
+        self.wake_all();
+    }
+}
+
+/// An entry is being put into the index on another thread, and is still in the overlay: whoever asks for it waits until
+/// [`Desk::release`].
+struct Applied;
 
 /// Who has something to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -190,7 +205,7 @@ impl Desk {
             Verdict::Cold(need) => self.read_first(job, need),
             Verdict::Attached { index } => match self.retry(&job.transaction, index) {
                 Ok(answer) => (self.hold_new(index, answer, job.begun), Wakes::default()),
-                Err(need) => self.read_first(job, need),
+                Err(Applied) => (self.wait(job, None), Wakes::default()),
             },
             Verdict::Held { index, error } => {
                 (self.hold_new(index, Err(error), job.begun), Wakes::default())
@@ -257,7 +272,15 @@ impl Desk {
                     self.hold(index, Held { waiter, answer, begun });
                     return Ok(Wakes::default());
                 }
-                Err(need) => need,
+                Err(Applied) => {
+                    return Err(Box::new(Waiting {
+                        job,
+                        waiter,
+                        facts: None,
+                        need: None,
+                        is_read: false,
+                    }));
+                }
             },
             Verdict::Cold(need) => need,
         };
@@ -280,9 +303,9 @@ impl Desk {
     }
 
     /// What is answered, once entry `index` is committed, to a transaction that uses an id of it: to a retry the same,
-    /// to another a refusal. An error: it is committed already, but the overlay still names it; the answer must be read.
-    fn retry(&self, transaction: &Transaction, index: u64) -> Result<Answer, ColdNeed> {
-        let Some(planned) = self.entry(index) else { return Err(ColdNeed::ids_of(transaction)) };
+    /// to another a refusal.
+    fn retry(&self, transaction: &Transaction, index: u64) -> Result<Answer, Applied> {
+        let Some(planned) = self.entry(index) else { return Err(Applied) };
         let same = identity::compare_entry(transaction, &planned.entry, index);
         if let Ok(Identity::Same(result)) = same {
             return Ok(Ok(result));
@@ -323,7 +346,7 @@ impl Desk {
                 Ok(more) => wakes.writer |= more.writer,
                 Err(again) => {
                     blocked.push(again.job.partition);
-                    wakes.reader = true;
+                    wakes.reader |= again.need.is_some();
                     kept.push_back(*again);
                 }
             }

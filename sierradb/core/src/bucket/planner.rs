@@ -87,13 +87,6 @@ impl ColdNeed {
         self.ids.extend(other.ids);
         self
     }
-
-    /// Asks for the ids of `transaction` that may be known.
-    pub(crate) fn ids_of(transaction: &Transaction) -> Self {
-        let drafts = transaction.events.iter();
-        let given = drafts.filter(|draft| draft.id_origin == IdOrigin::Given);
-        Self { streams: BTreeSet::new(), ids: given.map(|draft| draft.event_id).collect() }
-    }
 }
 
 /// What becomes of a transaction.

@@ -37,6 +37,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, client: Arc<Client>, connection: 
         append_bytes: 0,
         gather: Gather::default(),
         freed: None,
+        was_refused: false,
         shared,
         client,
     };
@@ -84,6 +85,8 @@ struct ConnectionTask {
     gather: Gather,
     /// While that is exhausted: ready when some of it is freed.
     freed: Option<Pin<Box<OwnedNotified>>>,
+    /// Requests may have been left where they are for lack of it.
+    was_refused: bool,
 }
 
 impl ConnectionTask {
@@ -101,6 +104,9 @@ impl ConnectionTask {
             }
             let was_held_back = self.connection.outgoing().is_over_budget();
             let is_stalled = self.poll_budget(context).is_pending();
+            if !is_stalled && std::mem::take(&mut self.was_refused) {
+                continue; // freed meanwhile, perhaps by this very task: nobody else would wake it
+            }
             let is_reading = !self.is_at_end && !is_stalled && self.wants_requests();
             let reading = if is_reading { Reading::On } else { Reading::Off };
             let turn = pin!(self.connection.turn(reading)).poll(context);
@@ -134,8 +140,10 @@ impl ConnectionTask {
     fn take_requests(&mut self) -> bool {
         // The budget of the node is looked at once: all connections write to it, and it counts whole wake-ups.
         if self.shared.budget.is_exhausted() {
+            self.was_refused = true;
             return false;
         }
+        self.set_access(); // a request that waited may have given it, or taken it
         let mut now = None;
         while self.session.takes_requests() && !self.connection.outgoing().is_over_budget() {
             let next = self.connection.decoder().next();

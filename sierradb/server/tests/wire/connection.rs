@@ -2,7 +2,7 @@
 
 use sierradb_protocol::Value;
 
-use crate::harness::{Client, TestServer, get, integer, items, ok, text};
+use crate::harness::{Client, TestServer, get, integer, items, ok, request, text};
 
 const HELLO_KEYS: [&str; 9] =
     ["server", "version", "proto", "id", "mode", "role", "modules", "peer_id", "num_partitions"];
@@ -105,6 +105,14 @@ fn a_password_is_asked_for_before_anything_else() {
     assert_eq!(client.refused("PING"), "NOAUTH Authentication required.");
     assert_eq!(integer(&get(&client.call("HELLO 3 AUTH default secret SETNAME n"), "proto")), 3);
     assert_eq!(client.call("CLIENT GETNAME"), Value::Bulk("n".into()));
+
+    let mut waiting = server.connect();
+    waiting.raw(b"PING\r\nAUTH secret\r\n");
+    assert!(matches!(waiting.reply(), Value::Error { .. }));
+    assert_eq!(waiting.reply(), ok());
+    let long = vec![b'x'; 20_000]; // longer than what is taken before a login
+    waiting.raw(&request(&[b"EAPPEND", b"s", b"A", b"PAYLOAD", &long]));
+    assert!(!matches!(waiting.reply(), Value::Error { .. }), "AUTH had to wait for PING's refusal");
 
     let mut large = server.connect();
     large.raw_until_closed(b"*11\r\n");

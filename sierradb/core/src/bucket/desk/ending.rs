@@ -25,15 +25,15 @@ impl Desk {
             waited: now.since(begun),
             cause: cause.to_owned(),
         };
-        if let Some(first) = self.in_flight.front() {
-            // What is before it was synced, and is being answered.
-            let after = first.index - 1;
+        // What is before the first one was synced, and is being answered.
+        let after = self.in_flight.front().map_or(u64::MAX, |first| first.index - 1);
+        if !self.in_flight.is_empty() {
             let begun_index = self.begun_index;
             let ending = Ending::Poisoned { begun_index, cause: cause.to_owned(), at: now };
             self.commits.end(after, ending, &mut answers.wakers);
         }
         self.in_flight.clear();
-        for (index, held) in std::mem::take(&mut self.held) {
+        for (index, held) in self.held.split_off(&after.saturating_add(1)) {
             let is_begun = index <= self.begun_index;
             let error = |begun| if is_begun { unknown(begun) } else { refusal.clone() };
             for it in held {

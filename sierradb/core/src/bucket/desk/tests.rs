@@ -151,7 +151,7 @@ fn a_retry_of_what_is_in_flight_gets_its_answer_and_another_use_of_its_id_a_refu
 }
 
 #[test]
-fn a_retry_of_what_is_just_committed_and_not_released_is_answered_by_a_read() {
+fn a_retry_of_what_is_just_committed_waits_until_that_is_released() {
     let mut desk = desk();
     let first = submit(&mut desk, 11, ExpectedVersion::Any);
     assert_eq!(take(&mut desk), 1);
@@ -159,12 +159,33 @@ fn a_retry_of_what_is_just_committed_and_not_released_is_answered_by_a_read() {
     let mut applied = Vec::new();
     desk.take_committed(2, &mut applied);
     let retry = submit(&mut desk, 11, ExpectedVersion::Any);
-    let needs = desk.take_needs(2);
-    let [(_, _, need)] = needs.as_slice() else { panic!("{needs:?}") };
-    assert!(need.ids.contains(&Uuid::from_u128(11)));
+    let view = Committed::default();
+    at(|answers| assert_eq!(desk.resume(&view, 0, answers), Wakes::default(), "nothing to read"));
+    assert_eq!((desk.waiting_count(), desk.take_needs(2).len()), (1, 0));
     at(|answers| desk.release(&applied, answers));
     assert!(matches!(first.now_or_never(), Some(Ok(_))));
-    assert!(retry.now_or_never().is_none());
+    at(|answers| {
+        desk.resume(&view, 0, answers);
+    });
+    assert_eq!(desk.waiting_count(), 0, "it is judged by what is committed");
+    drop(retry);
+}
+
+#[test]
+fn what_is_being_answered_when_the_disk_fails_is_answered() {
+    let mut desk = desk();
+    let first = submit(&mut desk, 11, ExpectedVersion::Any);
+    let retry = submit(&mut desk, 11, ExpectedVersion::Any);
+    let second = submit(&mut desk, 12, ExpectedVersion::Any);
+    assert_eq!(take(&mut desk), 2);
+    assert!(desk.begin_write(3));
+    let mut applied = Vec::new();
+    desk.take_committed(2, &mut applied);
+    at(|answers| desk.poison("a sync failed", Mono(0), answers));
+    at(|answers| desk.release(&applied, answers));
+    assert!(matches!(first.now_or_never(), Some(Ok(_))));
+    assert!(matches!(retry.now_or_never(), Some(Ok(AppendResult { duplicate: true, .. }))));
+    assert!(matches!(second.now_or_never(), Some(Err(AppendError::OutcomeUnknown { .. }))));
 }
 
 #[test]
