@@ -265,3 +265,18 @@ fn a_pipeline_is_read_at_once_and_a_quiet_connection_holds_no_buffer() {
         assert_eq!(connection.decoder().input().capacity(), 0);
     }
 }
+
+#[test]
+fn a_connection_gives_back_the_room_of_a_long_request_before_it_waits() {
+    let (mut connection, stream) = connection();
+    let payload = "x".repeat(300_000);
+    let request = format!("*2\r\n$4\r\nECHO\r\n$300000\r\n{payload}\r\n");
+    for piece in request.as_bytes().chunks(1_448) {
+        receive(&stream, piece);
+        assert_eq!(turn(&mut connection, Reading::On), Poll::Ready(Turn::Received));
+    }
+    assert_eq!(next_request(&mut connection).len(), 2);
+    assert!(connection.decoder().next().unwrap().is_none());
+    assert_eq!(turn(&mut connection, Reading::On), Poll::Pending);
+    assert!(connection.decoder().input().capacity() <= limits::READ_CHUNK_MIN_BYTES * 4);
+}

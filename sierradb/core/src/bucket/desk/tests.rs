@@ -224,3 +224,31 @@ fn the_writer_is_woken_for_the_first_entry_that_it_has_not_taken() {
     assert_eq!(take(&mut desk), 2);
     assert!(wakes_writer(&mut desk, 13));
 }
+
+#[test]
+fn answers_that_a_panic_drops_wake_whoever_waits_for_them() {
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Wake};
+
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let mut desk = desk();
+    let mut first = pin!(submit(&mut desk, 11, ExpectedVersion::Any));
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = Waker::from(Arc::clone(&woken));
+    assert!(first.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert_eq!(take(&mut desk), 1);
+    assert!(desk.begin_write(2));
+    let (mut applied, mut answers) = (Vec::new(), Answers::default());
+    desk.take_committed(2, &mut applied);
+    desk.release(&applied, &mut answers);
+    assert!(!woken.0.load(Ordering::Relaxed), "not under the lock");
+    drop(answers);
+    assert!(woken.0.load(Ordering::Relaxed));
+}
