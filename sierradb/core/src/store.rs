@@ -16,7 +16,7 @@ use crate::bucket::planner::Planner;
 use crate::bucket::recovery::{self, Recovered, RecoverySettings};
 use crate::bucket::solo::SoloBucket;
 use crate::bucket::waiters::PendingAppend;
-use crate::bucket::writer::Writer;
+use crate::bucket::writer::{Writer, start_writers};
 use crate::error::{AppendError, OpenError, ReadError};
 use crate::event::{EventBatch, EventRecord, ReadRange};
 use crate::feed::{Feed, Watch, WatchAll};
@@ -487,23 +487,4 @@ async fn sync_parent(io: &Io, dir: &Path) -> Result<(), OpenError> {
         Some(_) => Ok(io.disk().sync_dir(Path::new(".")).await?),
         None => Ok(()),
     }
-}
-
-fn start_writers(io: &Io, writers: Vec<Writer>, threads: usize) -> Vec<Task> {
-    let threads = threads.clamp(1, writers.len().max(1));
-    let mut groups: Vec<Vec<Writer>> = (0..threads).map(|_| Vec::new()).collect();
-    for (number, writer) in writers.into_iter().enumerate() {
-        if let Some(group) = groups.get_mut(number % threads) {
-            group.push(writer);
-        }
-    }
-    let named = groups.into_iter().zip(0u64..);
-    named
-        .map(|(group, key)| {
-            let body: Fut<'static, ()> = Box::pin(async move {
-                futures_util::future::join_all(group.into_iter().map(Writer::run)).await;
-            });
-            io.spawner().syncing(TaskName { role: "writer", key }, body)
-        })
-        .collect()
 }

@@ -1,9 +1,10 @@
 //! The embedded database on real files, as a program uses it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+use sierradb::limits::MAX_TIMESTAMP_NS;
 use sierradb::{
-    AppendError, CurrentVersion, Database, DatabaseOptions, Direction, EventDraft, EventName,
-    ExpectedVersion, IdOrigin, NewEvent, ReadRange, StreamId, Transaction,
+    AppendError, Arrival, CurrentVersion, Database, DatabaseOptions, DefaultKey, Direction,
+    EventDraft, EventName, ExpectedVersion, IdOrigin, NewEvent, ReadRange, StreamId, Transaction,
 };
 use uuid::Uuid;
 
@@ -231,4 +232,30 @@ fn a_transaction_over_several_streams_is_numbered_in_order() {
     assert_eq!(db.partition_sequence(partition).unwrap(), Some(2));
     let events = wait(db.read_partition(partition, ReadRange::from(0, 10))).unwrap().events;
     assert!(events.iter().all(|event| event.transaction_id == events[0].transaction_id));
+}
+
+#[test]
+fn an_append_that_claims_to_come_after_all_time_gets_the_latest_timestamp() {
+    let dir = tempfile::tempdir().unwrap();
+    let io = sierradb_io::Io::os();
+    let db = wait(Database::open_with(io.clone(), dir.path(), small())).unwrap();
+    let key = DefaultKey::of(&StreamId::new("s").unwrap());
+    let draft = EventDraft {
+        event_id: sierradb::id::uuid_v7_with_partition_hash(1),
+        id_origin: IdOrigin::Assigned,
+        stream_id: StreamId::new("s").unwrap(),
+        expected: ExpectedVersion::Empty,
+        event_name: EventName::new("E").unwrap(),
+        timestamp_ns: None,
+        payload: bytes::Bytes::new(),
+        metadata: bytes::Bytes::new(),
+        extensions: bytes::Bytes::new(),
+    };
+    let transaction = Transaction::with_default_key(&key, vec![draft]).unwrap();
+    let arrival = Arrival { now: io.clock().now(), wall_ns: u64::MAX };
+    let stored = wait(db.begin_append_at(transaction, arrival)).unwrap();
+    assert_eq!(stored.events[0].timestamp_ns, MAX_TIMESTAMP_NS);
+    let read = wait(db.read_event(stored.events[0].event_id)).unwrap().unwrap();
+    assert_eq!(read.timestamp_ns, MAX_TIMESTAMP_NS);
+    wait(db.close());
 }

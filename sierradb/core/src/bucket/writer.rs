@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sierradb_io::{DiskError, DiskErrorKind, DiskOp, File, Io, OpenOptions, mutant, site};
+use sierradb_io::{
+    DiskError, DiskErrorKind, DiskOp, File, Fut, Io, OpenOptions, Task, TaskName, mutant, site,
+};
 
 use super::apply::Written;
 use super::company::{AtWork, Company};
@@ -412,6 +414,26 @@ impl Writer {
 
 /// A batch of at least this many frames is worth a coverage mark.
 const GROUP_COMMIT_MARK: usize = 8;
+
+/// Starts `writers` in at most `threads` tasks, each of which takes every so many-th of them.
+pub(crate) fn start_writers(io: &Io, writers: Vec<Writer>, threads: usize) -> Vec<Task> {
+    let threads = threads.clamp(1, writers.len().max(1));
+    let mut groups: Vec<Vec<Writer>> = (0..threads).map(|_| Vec::new()).collect();
+    for (number, writer) in writers.into_iter().enumerate() {
+        if let Some(group) = groups.get_mut(number % threads) {
+            group.push(writer);
+        }
+    }
+    let named = groups.into_iter().zip(0u64..);
+    named
+        .map(|(group, key)| {
+            let body: Fut<'static, ()> = Box::pin(async move {
+                futures_util::future::join_all(group.into_iter().map(Writer::run)).await;
+            });
+            io.spawner().syncing(TaskName { role: "writer", key }, body)
+        })
+        .collect()
+}
 
 impl Failure {
     fn of_space(error: DiskError) -> Self {
