@@ -2,7 +2,7 @@
 
 use super::histogram::Histogram;
 use super::request::{PAYLOAD_BYTES, STREAMS};
-use super::run::{Compared, Results, median_latency, median_rate};
+use super::run::{Compared, REST, Results, median_latency, median_rate};
 use std::time::Duration;
 
 /// The whole report.
@@ -12,7 +12,9 @@ pub(crate) fn markdown(results: &Results) -> String {
     let rounds = results.compared.first().map_or(0, |compared| compared.ours.len());
     let explain = format!(
         "{theirs} with AOF and `appendfsync always`, {ours} as it is: both answer an append after its sync. \
-         Payload {PAYLOAD_BYTES} B, {STREAMS} streams, one load generator on the same cores, medians of {rounds} rounds in turn.\n\n"
+         Payload {PAYLOAD_BYTES} B, {STREAMS} streams, one load generator on the same cores, medians of {rounds} rounds in turn, \
+         both at rest for {} s before each.\n\n",
+        REST.as_secs()
     );
     text.push_str(&explain);
     text.push_str(&format!("| | {ours} /s | {theirs} /s | ratio | rounds | floor | aim |\n"));

@@ -19,6 +19,9 @@ const FILL_LOAD: (usize, usize) = (16, 64);
 /// The disk is looked at before the rows and between the first of them: it is slower at some times than at others.
 const DISK_PROBE: Duration = Duration::from_secs(1);
 const DISK_PROBES_BETWEEN: usize = 3;
+/// Both servers rest before each round, so that no round pays for what the one before left to do in the background:
+/// space made ready for the log, memory given back.
+pub(crate) const REST: Duration = Duration::from_secs(3);
 /// What the reading rows find.
 const READ_FILL: Fill = Fill {
     prefix: "read-",
@@ -197,6 +200,7 @@ impl<'a> Bench<'a> {
                 let ours_now = first == (round % 2 == 0);
                 let server = if ours_now { ours } else { theirs };
                 let mut requests = Requests::new(server.kind, row.question, row.prefix());
+                std::thread::sleep(REST);
                 let before = server.processor_time()?;
                 let result = load::run(server.address, load, &mut requests)?;
                 let used = server.processor_time()?.saturating_sub(before);

@@ -186,6 +186,15 @@ pub const SEAL_RETRY_MAX: Duration = Duration::from_secs(16);
 /// Attempts to seal a segment that fail, unless for lack of space, before the bucket refuses appends.
 pub const SEAL_ATTEMPTS: u32 = 8;
 
+/// In quiet times as much is made ready in front of a log as it is long, but no more than this.
+pub const SPACE_BURST_BYTES: u64 = 64 << 20;
+
+/// And no more than this part of the free space for each bucket.
+pub(crate) const SPACE_BURST_PART_OF_FREE: u64 = 64;
+
+/// Times are quiet if all logs together grew by less than this since the last look at free space.
+pub(crate) const SPACE_QUIET_BYTES: u64 = 256 << 10;
+
 /// How often free space is looked at.
 pub const SPACE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 

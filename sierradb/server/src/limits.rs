@@ -42,7 +42,7 @@ pub const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
 pub const ROUNDS_PER_WAKE: usize = 32;
 
 /// Turns that few replies wait for those of further appends of the same connection, to be written with them.
-pub const GATHER_TURNS: usize = 2;
+pub const GATHER_TURNS: usize = 16;
 
 /// Replies of so many bytes do not wait for company: one write of them is large enough.
 pub const GATHER_REPLY_BYTES: usize = 8 << 10;

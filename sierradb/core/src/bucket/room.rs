@@ -11,7 +11,9 @@ use std::time::Duration;
 use sierradb_io::{DiskError, Io, Mono, site};
 use tokio::sync::{Mutex, Notify};
 
-use crate::limits::{SPACE_STEP_BYTES, SPACE_URGENT_BYTES};
+use crate::limits::{
+    SPACE_BURST_BYTES, SPACE_BURST_PART_OF_FREE, SPACE_STEP_BYTES, SPACE_URGENT_BYTES,
+};
 use crate::segment::space::{Haste, Preallocate, SegmentSpace, StopSign};
 
 /// Space of the active segment and of its successor.
@@ -22,6 +24,8 @@ pub(crate) struct Room {
     mode: Preallocate,
     /// End of the log in the active segment, as last told by the writer.
     end_offset: AtomicU64,
+    /// Bytes by which the log has grown since it was opened.
+    grown: AtomicU64,
     /// Up to where the active segment was ready at the last look, for a cheap question on every batch.
     ready: AtomicU64,
     /// Something should be prepared; shared by all buckets.
@@ -58,6 +62,7 @@ impl Room {
             segment_size_bytes,
             mode,
             end_offset: AtomicU64::new(0),
+            grown: AtomicU64::new(0),
             ready: AtomicU64::new(last_ready),
             wanted,
             stop,
@@ -73,10 +78,17 @@ impl Room {
     /// Tells where the log ends now.
     pub(crate) fn set_end(&self, end_offset: u64) {
         let before = self.end_offset.swap(end_offset, Ordering::AcqRel);
+        let grown = end_offset.checked_sub(before).unwrap_or(end_offset);
+        self.grown.fetch_add(grown, Ordering::Relaxed);
         let step = self.step_bytes() / 4;
         if before > end_offset || before / step != end_offset / step {
             self.wanted.notify_one();
         }
+    }
+
+    /// Bytes by which the log has grown since it was opened; its length then counts, too.
+    pub(crate) fn grown_bytes(&self) -> u64 {
+        self.grown.load(Ordering::Relaxed)
     }
 
     /// What one step takes: 16 MiB, or a whole segment if that is smaller.
@@ -161,6 +173,31 @@ impl Room {
         Ok(())
     }
 
+    /// Work for quiet times, with so much free space: one step more than [`Self::prepare`] makes, as long as less is
+    /// ready in front of the log than it is long, so that a burst finds its space. False if nothing was to do.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) async fn prepare_for_burst(&self, free_bytes: u64) -> Result<bool, DiskError> {
+        let mut spaces = self.spaces.lock().await;
+        let end_offset = self.end_offset.load(Ordering::Acquire);
+        let is_in_first = spaces.active_number <= 1;
+        let log_bytes = if is_in_first { end_offset } else { self.segment_size_bytes };
+        let wanted = log_bytes.min(SPACE_BURST_BYTES).min(free_bytes / SPACE_BURST_PART_OF_FREE);
+        let ready_before = spaces.ready_bytes(end_offset);
+        if ready_before >= wanted {
+            return Ok(false);
+        }
+        let haste = Haste::WriterWrites(&self.io); // an append may come at any time
+        match &spaces.next {
+            Some(next) if spaces.active.mark().get() >= self.segment_size_bytes => {
+                next.step(self.mode, haste).await?;
+            }
+            _ => spaces.step(&self.io, self.mode, haste).await?,
+        }
+        Ok(spaces.ready_bytes(end_offset) > ready_before)
+    }
+
     /// Opens a file that was prepared before a crash, or creates it.
     async fn create(&self, number: u64) -> Result<SegmentSpace, DiskError> {
         let created =
@@ -176,6 +213,12 @@ impl Room {
 }
 
 impl Spaces {
+    /// What a log that ends at `end_offset` finds ready, in its successor as well.
+    fn ready_bytes(&self, end_offset: u64) -> u64 {
+        let next = self.next.as_ref().map_or(0, |next| next.mark().get());
+        self.active.mark().get().saturating_sub(end_offset) + next
+    }
+
     async fn step(
         &mut self,
         io: &Io,
@@ -203,6 +246,7 @@ mod tests {
     use super::*;
 
     const SEGMENT_SIZE_BYTES: u64 = 64 << 10;
+    const MIB: u64 = 1 << 20;
 
     #[test]
     fn a_stopped_room_makes_nothing_ready() {
@@ -220,6 +264,65 @@ mod tests {
             assert!(room.advance(2).await.unwrap().is_none());
             let names = io.disk().list(&dir).await.unwrap();
             assert_eq!((names.len(), names[0].len), (1, 0), "{names:?}");
+        });
+    }
+
+    /// A room for a log of segments of 128 MiB, and no zeros, which would take the test's time.
+    async fn large_room(io: &Io, number: u64) -> Room {
+        let dir = PathBuf::from("/log");
+        let space = SegmentSpace::create(io, &dir, number, 128 * MIB).await.unwrap();
+        let place = (dir, 128 * MIB);
+        let wanted = Arc::new(Notify::new());
+        Room::new(io.clone(), place, Preallocate::Reserve, (number, space), wanted)
+    }
+
+    /// What is ready in front of a log that ends at `end_offset`, when nothing more is to do.
+    async fn ready_in_quiet_times(room: &Room, end_offset: u64, free_bytes: u64) -> u64 {
+        room.set_end(end_offset);
+        room.reach(end_offset).await.unwrap();
+        for _ in 0..20 {
+            room.prepare().await.unwrap();
+        }
+        for _ in 0..20 {
+            if !room.prepare_for_burst(free_bytes).await.unwrap() {
+                return room.spaces.lock().await.ready_bytes(end_offset);
+            }
+        }
+        panic!("it ends nowhere");
+    }
+
+    #[test]
+    fn quiet_times_make_ready_what_a_burst_may_take() {
+        sierradb_io::sim::run(1, |host| async move {
+            let io = host.boot();
+            host.make_dir("/log");
+            let first = large_room(&io, 1).await;
+            for (end, ready) in [
+                (0, 16), // an empty log needs none, and the step that it has is made anyway
+                (17, 31),
+                (30, 34),
+                (60, 68),
+                (90, 38),       // to the end of the file, which has no successor yet
+                (100, 28 + 48), // 64 at least, and what completes a step
+            ] {
+                let found = ready_in_quiet_times(&first, end * MIB, u64::MAX).await;
+                assert_eq!(found / MIB, ready, "in front of {end} MiB");
+            }
+        });
+    }
+
+    #[test]
+    fn later_segments_are_as_good_as_long_ones_and_little_free_space_is_left_alone() {
+        sierradb_io::sim::run(2, |host| async move {
+            let io = host.boot();
+            host.make_dir("/log");
+            let room = large_room(&io, 2).await;
+            let tight = 64 * 16 * MIB;
+            assert_eq!(ready_in_quiet_times(&room, 0, tight).await, 16 * MIB);
+            assert_eq!(ready_in_quiet_times(&room, 0, tight + 64).await, 32 * MIB);
+            assert_eq!(ready_in_quiet_times(&room, 0, u64::MAX).await, 64 * MIB);
+            room.stop();
+            assert!(!room.prepare_for_burst(u64::MAX).await.unwrap());
         });
     }
 }

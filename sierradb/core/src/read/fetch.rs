@@ -166,11 +166,16 @@ impl fmt::Debug for CachedFile {
 /// # Errors
 /// What the disk said.
 pub(crate) async fn read(file: &dyn File, offset: u64, len: usize) -> Result<Bytes, DiskError> {
-    if let Some(bytes) = try_read(file, offset, len)? {
-        return Ok(bytes);
-    }
-    let (mut buffer, count) = file.read_at(BytesMut::zeroed(len), offset).await;
-    buffer.truncate(count?);
+    let mut buffer = BytesMut::zeroed(len);
+    let count = match file.try_read_at(&mut buffer, offset)? {
+        Some(count) => count,
+        None => {
+            let (read, count) = file.read_at(buffer, offset).await;
+            buffer = read;
+            count?
+        }
+    };
+    buffer.truncate(count);
     Ok(buffer.freeze())
 }
 
