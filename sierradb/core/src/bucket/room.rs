@@ -78,8 +78,7 @@ impl Room {
     /// Tells where the log ends now.
     pub(crate) fn set_end(&self, end_offset: u64) {
         let before = self.end_offset.swap(end_offset, Ordering::AcqRel);
-        let grown = end_offset.checked_sub(before).unwrap_or(end_offset);
-        self.grown.fetch_add(grown, Ordering::Relaxed);
+        self.grown.fetch_add(end_offset.saturating_sub(before), Ordering::Relaxed);
         let step = self.step_bytes() / 4;
         if before > end_offset || before / step != end_offset / step {
             self.wanted.notify_one();
