@@ -1,8 +1,8 @@
 //! Lets the replies of one pipeline gather into one write.
 //!
 //! The appends of a pipeline go to several buckets, which sync beside each other and end a moment apart. A write for
-//! the replies of each costs more than everything else that is done for them. So replies that are few wait a turn or
-//! two of the runtime while more of the same connection are on their way: whatever has ended by then goes with them.
+//! the replies of each costs more than everything else that is done for them. So replies that are few wait some
+//! turns of the runtime while more of the same connection are on their way: whatever has ended by then goes with them.
 //! There is no timer: with nothing else to do, a turn is over at once.
 
 use std::task::Context;
