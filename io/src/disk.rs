@@ -21,6 +21,9 @@ use crate::Fut;
 /// Future of a disk operation.
 pub type DiskFut<'a, T> = Fut<'a, Result<T, DiskError>>;
 
+/// Makes what is to be written.
+pub type MakeBufs = Box<dyn FnOnce() -> Vec<Bytes> + Send>;
+
 /// The directory tree.
 pub trait Disk: Send + Sync {
     /// Opens or creates a file. A created name is durable after [`Disk::sync_dir`] of its parent.
@@ -73,11 +76,12 @@ pub trait File: Send + Sync {
     fn sync_data(&self) -> DiskFut<'_, ()>;
 
     /// Begins a [`File::write_all_at`] and a [`File::sync_data`] behind it, so that the caller can do something else
-    /// before it waits. Everything may begin at this call or when first polled. Dropped before it is ready, any of it
-    /// may be carried out or not; what is carried out is over before a [`DirLock`] of this disk is released.
-    fn begin_durable_write(&self, bufs: Vec<Bytes>, offset: u64) -> DiskFut<'_, ()> {
+    /// before it waits. What is written comes from `make`, which is called once, on the thread that writes; it must not
+    /// wait for anything. Everything may begin at this call or when first polled. Dropped before it is ready, any of
+    /// it may be carried out or not; what is carried out is over before a [`DirLock`] of this disk is released.
+    fn begin_durable_write(&self, make: MakeBufs, offset: u64) -> DiskFut<'_, ()> {
         Box::pin(async move {
-            self.write_all_at(bufs, offset).await?;
+            self.write_all_at(make(), offset).await?;
             self.sync_data().await
         })
     }

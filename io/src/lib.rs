@@ -27,8 +27,8 @@ mod task;
 
 pub use clock::{Clock, Mono, WallMs};
 pub use disk::{
-    DirLock, Disk, DiskError, DiskErrorKind, DiskFut, DiskOp, Entry, EntryKind, File, OpenMode,
-    OpenOptions, Space,
+    DirLock, Disk, DiskError, DiskErrorKind, DiskFut, DiskOp, Entry, EntryKind, File, MakeBufs,
+    OpenMode, OpenOptions, Space,
 };
 pub use handle::{Fut, Io};
 pub use indexmap::Equivalent;

@@ -15,7 +15,7 @@ use super::errno::{disk_error, refused};
 use super::helpers::Helpers;
 use super::poison::{FileId, PoisonSet};
 use super::task;
-use crate::{DiskError, DiskErrorKind, DiskFut, DiskOp, File, Fut};
+use crate::{DiskError, DiskErrorKind, DiskFut, DiskOp, File, Fut, MakeBufs};
 
 /// Slices handed to one `pwritev`; a longer list takes several calls. Kept on the stack.
 const SLICES_PER_CALL: usize = 64;
@@ -106,25 +106,18 @@ impl File for OsFile {
         Box::pin(async move { self.inner.sync() })
     }
 
-    fn begin_durable_write(&self, bufs: Vec<Bytes>, offset: u64) -> DiskFut<'_, ()> {
+    fn begin_durable_write(&self, make: MakeBufs, offset: u64) -> DiskFut<'_, ()> {
+        let Some(place) = self.helpers.syncers.try_place() else {
+            return Box::pin(async move { self.inner.write_durably(make, offset) });
+        };
         let inner = Arc::clone(&self.inner);
-        let bufs = Arc::new(bufs);
-        let handed = Arc::clone(&bufs);
-        let (under_way, ours) = (self.helpers.writes.begin(), self.helpers.writes.begin());
-        let begun = self.helpers.syncers.begin(move || {
-            let outcome = inner.write_durably(&handed, offset);
+        let under_way = self.helpers.writes.begin();
+        let answer = self.helpers.syncers.begin(place, move || {
+            let outcome = inner.write_durably(make, offset);
             drop(under_way);
             outcome
         });
-        let ours = begun.is_none().then_some(ours);
-        Box::pin(async move {
-            let outcome = match begun {
-                Some(answer) => answer.await.expect("a helper answers unless its work panics"),
-                None => self.inner.write_durably(&bufs, offset),
-            };
-            drop(ours);
-            outcome
-        })
+        Box::pin(async move { answer.await.expect("a helper answers unless its work panics") })
     }
 
     fn allocate(&self, len: u64) -> DiskFut<'_, ()> {
@@ -230,8 +223,10 @@ impl Inner {
         })
     }
 
-    fn write_durably(&self, bufs: &[Bytes], offset: u64) -> Result<(), DiskError> {
-        self.change(DiskOp::Write, offset, || write_slices(&self.file, bufs, offset))?;
+    fn write_durably(&self, make: MakeBufs, offset: u64) -> Result<(), DiskError> {
+        self.refuse_unless_writable(DiskOp::Write)?;
+        let bufs = make();
+        self.change(DiskOp::Write, offset, || write_slices(&self.file, &bufs, offset))?;
         self.sync()
     }
 

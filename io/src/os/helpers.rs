@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -123,19 +124,16 @@ impl Pool {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> T {
         let place = self.shared.room.acquire().await.expect("the semaphore is never closed");
-        self.take_in(place, work).await.expect("a helper answers unless its work panics")
+        self.begin(place, work).await.expect("a helper answers unless its work panics")
     }
 
-    /// Has `work` begun on a helper; `None` if too much waits already.
+    /// A place for [`Pool::begin`]; `None` if too much waits already.
+    pub(super) fn try_place(&self) -> Option<SemaphorePermit<'_>> {
+        self.shared.room.try_acquire().ok()
+    }
+
+    /// Has `work` begun on a helper. If the answer is dropped before, work is not done; if `work` panics, none comes.
     pub(super) fn begin<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Option<oneshot::Receiver<T>> {
-        let place = self.shared.room.try_acquire().ok()?;
-        Some(self.take_in(place, work))
-    }
-
-    fn take_in<T: Send + 'static>(
         &self,
         place: SemaphorePermit<'_>,
         work: impl FnOnce() -> T + Send + 'static,
@@ -202,7 +200,8 @@ impl Shared {
         let job = self.queue().jobs.pop_front();
         let Some(job) = job else { return false };
         self.room.add_permits(1);
-        job();
+        // Who asked learns of a panic, since no answer comes. The others keep their helper.
+        drop(catch_unwind(AssertUnwindSafe(job)));
         true
     }
 }
@@ -277,6 +276,17 @@ mod tests {
             release.send(()).unwrap();
             tasks.join_all().await;
         });
+    }
+
+    #[test]
+    fn a_panic_ends_its_own_question_alone() {
+        let pool = pool(1);
+        let place = || pool.try_place().unwrap();
+        runtime().block_on(async {
+            assert!(pool.begin(place(), || panic!("on purpose")).await.is_err());
+            assert_eq!(pool.begin(place(), || 1).await, Ok(1));
+        });
+        assert_eq!(pool.shared.room.available_permits(), QUEUE_LEN);
     }
 
     #[test]

@@ -187,7 +187,7 @@ fn a_durable_write_is_all_there_once_it_is_ready() {
             let file = io.disk().open(&path(0), OpenOptions::CREATE_NEW).await.unwrap();
             io.disk().sync_dir(Path::new("/")).await.unwrap();
             let bufs = || vec![Bytes::from(vec![1; SECTOR]), Bytes::from(vec![1; SECTOR])];
-            file.begin_durable_write(bufs(), 0).await.unwrap();
+            file.begin_durable_write(Box::new(bufs), 0).await.unwrap();
             file.write_all_at(bufs(), u64::try_from(2 * SECTOR).unwrap()).await.unwrap();
             host.power_loss();
             let found = host.durable_image(path(0)).expect("its name was synced");

@@ -119,7 +119,8 @@ async fn on_file(file: &dyn File, op: &Op) -> Result<Outcome, DiskError> {
         }
         Op::Sync { .. } => file.sync_data().await?,
         Op::DurableWrite { offset, sizes, fill, .. } => {
-            file.begin_durable_write(pieces(sizes, *fill), *offset).await?;
+            let bufs = pieces(sizes, *fill);
+            file.begin_durable_write(Box::new(|| bufs), *offset).await?;
         }
         Op::Allocate { len, .. } => file.allocate(*len).await?,
         Op::Zero { offset, len, .. } => file.zero_range(*offset, *len).await?,

@@ -154,7 +154,7 @@ fn a_lock_is_released_behind_the_writes_that_nobody_waits_for() {
     wait(disk.lock(&dir.path().join("lock"))).unwrap();
     let big = Bytes::from(vec![7; 8 << 20]);
     let lock = wait(disk.lock(&dir.path().join("other"))).unwrap();
-    drop(file.begin_durable_write(vec![big], 0));
+    drop(file.begin_durable_write(Box::new(|| vec![big]), 0));
     drop(lock);
     let before = wait(file.len());
     std::thread::sleep(std::time::Duration::from_millis(20));

@@ -205,7 +205,7 @@ fn a_new_file_on_a_poisoned_files_inode_is_healthy() {
     let id = inode(&path);
     disk.poison_for_tests(id);
     assert_eq!(wait(file.sync_data()).unwrap_err().kind, DiskErrorKind::Poisoned);
-    let written = wait(file.begin_durable_write(vec![Bytes::from_static(b"x")], 0));
+    let written = wait(file.begin_durable_write(Box::new(|| vec![Bytes::from_static(b"x")]), 0));
     assert_eq!(written.unwrap_err().kind, DiskErrorKind::Poisoned);
     assert_eq!(wait(file.len()), Ok(0), "a poisoned file is left alone");
     drop(file);
@@ -234,7 +234,7 @@ fn buffers_longer_than_a_call_are_written_whole_and_in_order() {
 #[tokio::test]
 async fn a_durable_write_may_be_begun_where_a_write_would_stall_others() {
     let (_dir, _disk, file) = fresh();
-    let bufs = || vec![Bytes::from_static(b"be"), Bytes::from_static(b"gun")];
+    let bufs = || Box::new(|| vec![Bytes::from_static(b"be"), Bytes::from_static(b"gun")]);
     let begun = [file.begin_durable_write(bufs(), 0), file.begin_durable_write(bufs(), 5)];
     for begun in begun {
         assert_eq!(begun.await, Ok(()));
@@ -247,8 +247,8 @@ fn jam(helpers: &Helpers, lock: &Arc<std::sync::Mutex<()>>) -> Vec<impl Sized + 
     let mut waiting = Vec::new(); // without them the jobs would be skipped
     while waiting.len() < limits::SYNC_THREADS + limits::SYNC_QUEUE {
         let lock = Arc::clone(lock);
-        match helpers.syncers.begin(move || drop(lock.lock())) {
-            Some(answer) => waiting.push(answer),
+        match helpers.syncers.try_place() {
+            Some(place) => waiting.push(helpers.syncers.begin(place, move || drop(lock.lock()))),
             None => std::thread::yield_now(), // a thread has yet to take its first job
         }
     }
@@ -265,7 +265,8 @@ fn with_too_many_writes_waiting_the_next_is_done_on_the_spot() {
     let opened = Opened { file, path: "f".into(), id: (1, 1), can_write: true, is_direct: false };
     let poison = Arc::new(PoisonSet::default());
     let file = OsFile::new(opened, Arc::clone(&poison), helpers);
-    let write = || wait(file.begin_durable_write(vec![Bytes::from_static(b"here")], 0));
+    let write =
+        || wait(file.begin_durable_write(Box::new(|| vec![Bytes::from_static(b"here")]), 0));
     assert_eq!(write(), Ok(()));
     assert_eq!(wait(file.len()), Ok(4));
     poison.insert((1, 1));

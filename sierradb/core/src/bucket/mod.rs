@@ -1,6 +1,7 @@
 //! One bucket: a log, what it holds, and who may append to it.
 
 pub(crate) mod apply;
+mod batch;
 pub(crate) mod checkpoint;
 pub(crate) mod commits;
 pub(crate) mod company;

@@ -11,8 +11,10 @@ use bytes::Bytes;
 use sierradb_io::{
     DiskError, DiskErrorKind, DiskOp, File, Fut, Io, OpenOptions, Task, TaskName, mutant, site,
 };
+use tokio::sync::oneshot;
 
-use super::apply::Written;
+use super::apply::Applied;
+use super::batch::{Batch, BatchPlace, Made};
 use super::company::{AtWork, Company};
 use super::health::{Health, stops_bucket};
 use super::planned::Planned;
@@ -22,15 +24,14 @@ use super::slots::Slots;
 use super::solo::SoloBucket;
 use crate::index::lookup::DataFile;
 use crate::limits::{
-    COPIED_FRAME_BYTES, LARGE_BATCH_APPENDS, LONE_BATCH_APPENDS, LONE_BATCH_BYTES,
-    MAX_ROLLED_SEGMENTS, SYNCS_PER_WITNESS,
+    LARGE_BATCH_APPENDS, LONE_BATCH_APPENDS, LONE_BATCH_BYTES, MAX_ROLLED_SEGMENTS,
+    SYNCS_PER_WITNESS,
 };
 use crate::read::block_cache::BlockCache;
 use crate::read::fetch::CachedFile;
 use crate::segment::checkpoint::header::CheckpointHeader;
 use crate::segment::checkpoint::witness::Witness;
-use crate::segment::file::{ActiveSegment, FIRST_FRAME_OFFSET, LogEnd, SegmentFile};
-use crate::segment::frame::{self, FramePlace, LogEntry};
+use crate::segment::file::{ActiveSegment, FIRST_FRAME_OFFSET, SegmentFile};
 
 /// The log of a bucket, open for writing.
 pub(crate) struct Log {
@@ -76,14 +77,11 @@ struct WitnessRing {
     next_count: u32,
 }
 
-/// Frames of one write.
-struct Batch {
-    /// What is written, in order.
-    buffers: Vec<Bytes>,
-    /// The frames behind `buffers` that are copied together, and where in the file they begin.
-    joined: Vec<u8>,
-    joined_offset: u64,
-    written: Written,
+/// How far a batch on its way to the log is answered for. Only deliberate bugs get ahead of the disk.
+enum Progress {
+    Stored,
+    Applied(Option<Applied>),
+    Answered,
 }
 
 impl Writer {
@@ -146,87 +144,42 @@ impl Writer {
             if !self.log.active.fits(first.entry.frame_len()) {
                 self.roll().await?;
             }
-            let before = self.log.active;
-            let batch = self.encode(entries);
-            match self.log.room.reach(self.log.active.end().end_offset).await {
+            let place = BatchPlace {
+                before: self.log.active,
+                has_header: self.log.has_header,
+                term: self.log.term,
+            };
+            let batch = Batch::take(entries, place);
+            match self.log.room.reach(batch.end_offset()).await {
                 Ok(true) => {}
                 Ok(false) => return Err(Failure::Poisoned),
-                Err(error) => {
-                    self.log.active = before;
-                    return Err(Failure::of_space(error));
-                }
+                Err(error) => return Err(Failure::of_space(error)),
             }
-            self.write(before, batch, at_work).await?;
+            self.write(batch, at_work).await?;
         }
         Ok(())
     }
 
-    /// Takes as many entries as the active segment has room for, and makes their frames.
-    fn encode(&mut self, entries: &mut Vec<Arc<Planned>>) -> Batch {
-        let mut batch = Batch::new(entries, self.log.active.end());
-        if !self.log.has_header {
-            batch.joined_offset = 0;
-            batch.joined.extend_from_slice(&self.log.active.header().encode());
-        }
-        for planned in entries.iter() {
-            let len = planned.entry.frame_len();
-            if !self.log.active.fits(len) {
-                break;
-            }
-            let place = self.log.active.place(self.log.term);
-            let index = planned.index;
-            assert_eq!(place.index, index, "entries are written in the order of their indexes");
-            let header_crc = batch.push(&planned.entry, len, place);
-            self.log.active.push(header_crc, len, self.log.term);
-        }
-        // Whoever answers takes the entries apart: it must be the only one that has them.
-        entries.drain(..batch.written.offsets.len());
-        batch.end(self.log.active.end());
-        batch
-    }
-
-    /// Writes a batch behind `before`, syncs it, and commits it.
-    async fn write(
-        &mut self,
-        before: ActiveSegment,
-        batch: Batch,
-        at_work: &AtWork,
-    ) -> Result<(), Failure> {
-        let offset = if self.log.has_header { before.end().end_offset } else { 0 };
-        let Batch { buffers, written, .. } = batch;
-        if mutant!(self.io, ack_before_sync) {
-            self.log.file.write_all_at(buffers, offset).await.map_err(Failure::Disk)?;
-            self.bucket.commit(&written);
-            return self.log.file.sync_data().await.map_err(Failure::Disk);
-        }
-        if mutant!(self.io, sync_begun_early) {
-            self.log.file.sync_data().await.map_err(Failure::Disk)?;
-            self.log.file.write_all_at(buffers, offset).await.map_err(Failure::Disk)?;
-            self.bucket.commit(&written);
-            return Ok(());
-        }
-        self.begin_write(written.next_index().saturating_sub(1))?;
-        let early = mutant!(self.io, index_before_data).then(|| self.bucket.apply(&written));
-        let len = self.log.active.end().end_offset - offset;
-        let is_small = written.offsets.len() <= LONE_BATCH_APPENDS && len <= LONE_BATCH_BYTES;
+    /// Writes a batch at the end of the log, syncs it, and commits it.
+    async fn write(&mut self, batch: Batch, at_work: &AtWork) -> Result<(), Failure> {
+        self.begin_write(batch.last_index())?;
+        let is_small = batch.len() <= LONE_BATCH_APPENDS && batch.bytes() <= LONE_BATCH_BYTES;
         let is_lone = is_small && at_work.is_alone();
-        match self.store(buffers, offset, is_lone).await {
-            Err(Failure::Disk(error))
-                if mutant!(self.io, full_as_success) && error.kind == DiskErrorKind::NoSpace =>
-            {
-                self.bucket.commit(&written);
-                return Ok(());
-            }
-            outcome => outcome?,
-        }
+        let (made, progress) = if self.has_wrong_order() {
+            self.store_in_wrong_order(batch).await?
+        } else {
+            (self.store(batch, is_lone).await?, Progress::Stored)
+        };
+        let Made { written, after, .. } = made;
+        self.log.active = after;
         self.log.has_header = true;
-        let end = self.log.active.end();
+        let end = after.end();
         self.log.room.set_end(end.end_offset);
         self.io.event(
             "bucket.synced",
             &[
                 ("b", u64::from(self.bucket.id)),
-                ("segment", self.log.active.header().number),
+                ("segment", after.header().number),
                 ("index", end.next_index - 1),
                 ("end", end.end_offset),
             ],
@@ -234,9 +187,10 @@ impl Writer {
         if written.offsets.len() >= GROUP_COMMIT_MARK {
             self.io.mark(site!("append.group_commit"));
         }
-        match early.flatten() {
-            Some(applied) => self.bucket.answer(applied),
-            None => self.bucket.commit(&written),
+        match progress {
+            Progress::Stored => self.bucket.commit(&written),
+            Progress::Applied(Some(applied)) => self.bucket.answer(applied),
+            Progress::Applied(None) | Progress::Answered => {}
         }
         self.unwitnessed += 1;
         Ok(())
@@ -256,38 +210,94 @@ impl Writer {
     }
 
     /// Writes and makes durable: a single append of the only writer at work, or more.
-    async fn store(&self, buffers: Vec<Bytes>, offset: u64, is_lone: bool) -> Result<(), Failure> {
-        let file = &self.log.file;
+    async fn store(&self, batch: Batch, is_lone: bool) -> Result<Made, Failure> {
+        let offset = batch.offset();
         // Where this thread serves others too, it is carried out elsewhere, and they go on meanwhile.
-        let is_aside = !is_lone && self.io.spawner().syncs_share_thread();
-        if is_aside && !mutant!(self.io, skip_sync) {
-            self.io.mark(site!("append.sync_aside"));
-            let stored = file.begin_durable_write(buffers, offset).await;
-            if stored.is_err() {
-                self.may_go_on()?;
-            }
-            return self.outcome(stored).await;
+        if is_lone || mutant!(self.io, skip_sync) || !self.io.spawner().syncs_share_thread() {
+            let mut made = batch.make();
+            let stored = self.store_here(std::mem::take(&mut made.buffers), offset).await;
+            return self.outcome(stored, Some(made)).await;
         }
+        self.io.mark(site!("append.sync_aside"));
+        let (give, mut given) = oneshot::channel();
+        let make = Box::new(move || {
+            let mut made = batch.make();
+            let buffers = std::mem::take(&mut made.buffers);
+            drop(give.send(made)); // if nobody waits any more, nobody misses it
+            buffers
+        });
+        let stored = self.log.file.begin_durable_write(make, offset).await;
+        if stored.is_err() {
+            self.may_go_on()?;
+        }
+        self.outcome(stored.map_err(Failure::Disk), given.try_recv().ok()).await
+    }
+
+    async fn store_here(&self, buffers: Vec<Bytes>, offset: u64) -> Result<(), Failure> {
+        let file = &self.log.file;
         file.write_all_at(buffers, offset).await.map_err(Failure::Disk)?;
         self.may_go_on()?;
         if mutant!(self.io, skip_sync) {
             return Ok(());
         }
-        self.outcome(file.sync_data().await).await
+        file.sync_data().await.map_err(Failure::Disk)
     }
 
-    /// What a sync came to.
-    async fn outcome(&self, synced: Result<(), DiskError>) -> Result<(), Failure> {
-        match synced {
-            Err(error) if mutant!(self.io, sync_error_ignored) && error.op == DiskOp::Sync => {
-                tracing::warn!(%error, "mutant: sync error ignored");
-                Ok(())
-            }
-            Err(error) if mutant!(self.io, retry_sync) && error.op == DiskOp::Sync => {
-                self.log.file.sync_data().await.map_err(Failure::Disk)
-            }
-            other => other.map_err(Failure::Disk),
+    /// Whether a deliberate bug changes the order of write, sync and answer.
+    fn has_wrong_order(&self) -> bool {
+        let bugs = [
+            mutant!(self.io, ack_before_sync),
+            mutant!(self.io, sync_begun_early),
+            mutant!(self.io, index_before_data),
+        ];
+        bugs.contains(&true)
+    }
+
+    /// As [`Self::store`], with one of these bugs.
+    async fn store_in_wrong_order(&self, batch: Batch) -> Result<(Made, Progress), Failure> {
+        let offset = batch.offset();
+        let mut made = batch.make();
+        let buffers = std::mem::take(&mut made.buffers);
+        let file = &self.log.file;
+        if mutant!(self.io, index_before_data) {
+            let applied = self.bucket.apply(&made.written);
+            self.store_here(buffers, offset).await?;
+            return Ok((made, Progress::Applied(applied)));
         }
+        if mutant!(self.io, sync_begun_early) {
+            file.sync_data().await.map_err(Failure::Disk)?;
+            file.write_all_at(buffers, offset).await.map_err(Failure::Disk)?;
+            return Ok((made, Progress::Stored));
+        }
+        file.write_all_at(buffers, offset).await.map_err(Failure::Disk)?;
+        self.bucket.commit(&made.written);
+        file.sync_data().await.map_err(Failure::Disk)?;
+        Ok((made, Progress::Answered))
+    }
+
+    /// What a write and its sync came to. What was made is there whenever the write was begun.
+    async fn outcome(
+        &self,
+        stored: Result<(), Failure>,
+        made: Option<Made>,
+    ) -> Result<Made, Failure> {
+        match stored {
+            Ok(()) => {}
+            Err(Failure::Disk(error))
+                if mutant!(self.io, sync_error_ignored) && error.op == DiskOp::Sync =>
+            {
+                tracing::warn!(%error, "mutant: sync error ignored");
+            }
+            Err(Failure::Disk(error))
+                if mutant!(self.io, retry_sync) && error.op == DiskOp::Sync =>
+            {
+                self.log.file.sync_data().await.map_err(Failure::Disk)?;
+            }
+            Err(Failure::Disk(error))
+                if mutant!(self.io, full_as_success) && error.kind == DiskErrorKind::NoSpace => {}
+            Err(failure) => return Err(failure),
+        }
+        Ok(made.expect("what was written was made before"))
     }
 
     /// Begins the next segment. All of the old one is synced: every batch was.
@@ -444,49 +454,3 @@ impl Failure {
         }
     }
 }
-
-impl Batch {
-    /// An empty batch behind `end`, with room for the frames of `entries`.
-    fn new(entries: &[Arc<Planned>], end: LogEnd) -> Self {
-        let lens = entries.iter().map(|planned| planned.entry.frame_len());
-        let copied = lens.filter(|len| *len <= COPIED_FRAME_BYTES).sum::<u64>();
-        Self {
-            buffers: Vec::new(),
-            joined: Vec::with_capacity(usize::try_from(copied).unwrap_or(0)),
-            joined_offset: end.end_offset,
-            written: Written::behind(end, entries.len()),
-        }
-    }
-
-    /// Adds the frame of `entry`, which has `len` bytes; the checksum of its header.
-    fn push(&mut self, entry: &LogEntry, len: u64, place: FramePlace) -> u32 {
-        self.written.offsets.push(place.offset);
-        if len <= COPIED_FRAME_BYTES {
-            return frame::append(entry, place, &mut self.joined);
-        }
-        self.flush();
-        self.joined_offset = place.offset + len;
-        let frame = frame::encode(entry, place);
-        let header_crc = frame.header_crc;
-        self.buffers.extend(frame.chunks());
-        header_crc
-    }
-
-    /// Ends it; its last frame ends at `end`.
-    fn end(&mut self, end: LogEnd) {
-        self.flush();
-        self.written.end_offset = end.end_offset;
-        self.written.chain = end.chain;
-    }
-
-    fn flush(&mut self) {
-        if !self.joined.is_empty() {
-            let bytes = Bytes::from(std::mem::take(&mut self.joined));
-            self.written.stretches.push((self.joined_offset, bytes.clone()));
-            self.buffers.push(bytes);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;
