@@ -107,11 +107,15 @@ impl File for OsFile {
     }
 
     fn begin_durable_write(&self, make: MakeBufs, offset: u64) -> DiskFut<'_, ()> {
+        let under_way = self.helpers.writes.begin();
         let Some(place) = self.helpers.syncers.try_place() else {
-            return Box::pin(async move { self.inner.write_durably(make, offset) });
+            return Box::pin(async move {
+                let outcome = self.inner.write_durably(make, offset);
+                drop(under_way);
+                outcome
+            });
         };
         let inner = Arc::clone(&self.inner);
-        let under_way = self.helpers.writes.begin();
         let answer = self.helpers.syncers.begin(place, move || {
             let outcome = inner.write_durably(make, offset);
             drop(under_way);
