@@ -7,8 +7,7 @@ fn made(lens: &[u64], has_header: bool) -> Made {
     let before = ActiveSegment::new(SegmentHeader::first(1, 1 << 20, 32));
     let place = BatchPlace { before, has_header, term: 1 };
     let mut making = Making::behind(place, &[]);
-    for (len, index) in lens.iter().zip(before.end().next_index..) {
-        let byte = u8::try_from(index).unwrap();
+    for ((len, byte), index) in lens.iter().zip(1..).zip(before.end().next_index..) {
         let body = Bytes::from(vec![byte; usize::try_from(*len).unwrap()]);
         let entry = LogEntry::without_events(FrameKind::Control, 0, body);
         making.push(&entry, (index, 1));
@@ -60,7 +59,7 @@ fn planned(index: u64, body_len: usize) -> Arc<Planned> {
 
 #[test]
 fn a_batch_takes_what_fits_and_announces_what_it_makes() {
-    let segment_size = 4096;
+    let segment_size = FIRST_FRAME_OFFSET + 4096;
     let before = ActiveSegment::new(SegmentHeader::first(1, segment_size, 32));
     let first = before.end().next_index;
     for has_header in [true, false] {
