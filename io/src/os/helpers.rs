@@ -49,6 +49,11 @@ impl WritesUnderWay {
         WriteUnderWay(Arc::clone(self))
     }
 
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.now().count
+    }
+
     /// Releases `lock` when there is none. Waits for that, but not for long: a disk may hang for ever.
     pub(super) fn release_behind(&self, lock: File) {
         let is_any = |now: &mut UnderWay| now.count > 0;

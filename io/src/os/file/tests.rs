@@ -261,14 +261,22 @@ fn with_too_many_writes_waiting_the_next_is_done_on_the_spot() {
     let held = std::sync::Mutex::lock(&lock).unwrap();
     let helpers = Arc::new(Helpers::new(1));
     let _waiting = jam(&helpers, &lock);
+    let writes = Arc::clone(&helpers.writes);
     let file = tempfile::tempfile().unwrap();
     let opened = Opened { file, path: "f".into(), id: (1, 1), can_write: true, is_direct: false };
     let poison = Arc::new(PoisonSet::default());
     let file = OsFile::new(opened, Arc::clone(&poison), helpers);
-    let write =
-        || wait(file.begin_durable_write(Box::new(|| vec![Bytes::from_static(b"here")]), 0));
+    let write = || {
+        let writes = Arc::clone(&writes);
+        let make = move || {
+            assert_eq!(writes.count(), 1, "until it is over, the directory stays locked");
+            vec![Bytes::from_static(b"here")]
+        };
+        wait(file.begin_durable_write(Box::new(make), 0))
+    };
     assert_eq!(write(), Ok(()));
     assert_eq!(wait(file.len()), Ok(4));
+    assert_eq!(writes.count(), 0);
     poison.insert((1, 1));
     assert_eq!(write().unwrap_err().kind, DiskErrorKind::Poisoned);
     drop(held); // before the helpers: their threads end
